@@ -1,0 +1,313 @@
+"""isolated=False, in both of its modes: the contract, what it refuses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import pytest
+from conftest import addon_path, run_program
+from napi_python import (
+    AddonTimeout,
+    JSError,
+    LoadError,
+    Sandbox,
+    deadline,
+    expose,
+    host,
+    load_addon,
+)
+
+SECONDS = 30
+MODES = ["own", "caller"]
+
+Thread = Literal["own", "caller"]
+
+
+@pytest.fixture(params=MODES)
+def thread(request: pytest.FixtureRequest) -> Thread:
+    return cast("Thread", request.param)
+
+
+@pytest.fixture
+def script(thread: Thread) -> Iterator[Any]:
+    """What runs JavaScript in a session of this process."""
+    with load_addon(addon_path("order"), isolated=False, thread=thread) as addon:
+        yield host(addon).run_script
+
+
+def test_values_cross_as_they_do_to_a_process(script: Any) -> None:
+    identity = script("x => x")
+    values: list[Any] = [
+        None,
+        True,
+        0,
+        -1,
+        2**53 - 1,
+        2**80,
+        1.5,
+        "",
+        "text ä 🐍",
+        [1, [2.5, "x"]],
+        {"a": {"b": [None]}},
+        {1, 2},
+    ]
+    assert [identity(value) for value in values] == values
+    assert bytes(identity(b"bytes")) == b"bytes"
+    shared: list[Any] = []
+    assert script("(a, b) => a === b")(shared, shared) is True
+    assert script("x => { x.push(1) }")(shared) is None
+    assert shared == [1]
+
+
+def test_classes_getters_and_iterators(script: Any) -> None:
+    made = script(
+        "class Counter { constructor(n) { this.n = n } get next() { return ++this.n }"
+        " *[Symbol.iterator]() { yield this.n; yield this.n + 1 } }; Counter"
+    )
+    counter = made(4)
+    assert isinstance(counter, made)
+    assert counter.next == 5
+    assert list(counter) == [5, 6]
+
+
+def test_callbacks_nest_and_errors_come_back_as_they_were(script: Any) -> None:
+    down = script("(f, n) => n === 0 ? 0 : f(n - 1) + 1")
+
+    def deeper(depth: int) -> int:
+        return int(down(deeper, depth))
+
+    assert down(deeper, 20) == 20
+    error = LookupError("of Python")
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(LookupError) as caught:
+        script("f => f()")(fail)
+    assert caught.value is error
+    with pytest.raises(JSError, match="of JavaScript"):
+        script("throw new RangeError('of JavaScript')")
+
+
+def test_objects_that_are_exposed_are_read(script: Any) -> None:
+    class Point:
+        x = 3
+
+    assert script("p => p.x")(expose(Point())) == 3
+
+
+def test_promises_settle_both_ways(script: Any) -> None:
+    async def main() -> list[Any]:
+        later = script("n => new Promise(done => setTimeout(() => done(n), 1))")
+        values = await asyncio.gather(*(later(n) for n in range(50)))
+
+        async def of_python() -> str:
+            await asyncio.sleep(0)
+            return "of Python"
+
+        return [*values, await script("async p => (await p) + '!'")(of_python())]
+
+    assert asyncio.run(main()) == [*range(50), "of Python!"]
+
+
+def test_deadlines_end_javascript(script: Any) -> None:
+    with pytest.raises(AddonTimeout), deadline(0.05):
+        script("for (;;) {}")
+    assert script("1") == 1
+
+
+def test_memory_of_python_is_the_same_memory(script: Any) -> None:
+    numbers = array.array("d", range(100_000))
+    at = script("a => { globalThis.kept = a; a[0] = 7 }")
+    at(numbers)
+    assert numbers[0] == 7
+    numbers[1] = 9
+    assert script("kept[1]") == 9
+    script("kept[2] = 11")
+    assert numbers[2] == 11
+    grid = np.arange(1 << 16, dtype=np.int32)
+    script("a => { a.set([5, 6]) }")(grid)
+    assert grid[:3].tolist() == [5, 6, 2]
+    with pytest.raises(BufferError):
+        numbers.append(1.0)
+
+
+def test_results_are_live_memory(script: Any) -> None:
+    made = script("globalThis.made = new Uint8Array(1 << 20); made")
+    script("made[5] = 42")
+    assert made[5] == 42
+    np.frombuffer(made, dtype=np.uint8)[6] = 43
+    assert script("made[6]") == 43
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("sandbox", "default"),
+        ("sandbox", "strict"),
+        ("sandbox", Sandbox(network=True)),
+        ("restart", "on-crash"),
+        ("env", {"A": "b"}),
+        ("address", "/run/of-no-server"),
+    ],
+)
+def test_what_needs_a_process_is_refused(thread: Thread, option: str, value: object) -> None:
+    options: dict[str, Any] = {option: value}
+    with pytest.raises(ValueError, match=f"{option}=.* needs a process of its own"):
+        load_addon(addon_path("primitive"), isolated=False, thread=thread, **options)
+
+
+def test_threads_are_of_this_process_only() -> None:
+    with pytest.raises(ValueError, match="needs isolated=False"):
+        load_addon(addon_path("primitive"), thread="caller")
+    with pytest.raises(ValueError, match="'own' or 'caller'"):
+        options: dict[str, Any] = {"thread": "mine"}
+        load_addon(addon_path("primitive"), isolated=False, **options)
+
+
+def test_addon_of_libuv_is_refused_at_its_load(thread: Thread) -> None:
+    with pytest.raises(LoadError, match=r"uses libuv \(uv_\w+\).*isolated=True"):
+        load_addon(addon_path("uv"), isolated=False, thread=thread)
+    with load_addon(addon_path("primitive"), isolated=False, thread=thread) as addon:
+        assert host(addon).run_script("1") == 1
+
+
+def test_own_thread_serves_all_threads_at_once() -> None:
+    with load_addon(addon_path("order"), isolated=False) as addon:
+        add = host(addon).run_script("(a, b) => a + b")
+        sums: list[int] = []
+
+        def run(start: int) -> None:
+            sums.append(sum(add(start, n) for n in range(200)))
+
+        threads = [threading.Thread(target=run, args=(n,)) for n in range(8)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(SECONDS)
+        assert sorted(sums) == [200 * n + 19_900 for n in range(8)]
+
+
+CRASH = """
+import faulthandler, sys
+from napi_python import load_addon
+addon = load_addon(sys.argv[1], isolated=False, thread=sys.argv[2])
+getattr(addon, sys.argv[3])()
+"""
+
+
+def test_crash_of_the_addon_ends_the_program(thread: Thread) -> None:
+    done = run_program(CRASH, addon_path("crash"), thread, "nullPointer", timeout=SECONDS)
+    assert done.returncode == -11
+
+
+NAMES = """
+import ctypes, sys
+process = ctypes.CDLL(None)
+hidden = ["uv_default_loop", "uv_run", "JS_NewRuntime", "JS_Call", "hostd_session", "mi_malloc"]
+shared = ["malloc", "free", "pthread_create", "dlopen", "sigaction", "write"]
+def address(name):
+    try:
+        return ctypes.cast(getattr(process, name), ctypes.c_void_p).value
+    except AttributeError:
+        return None
+before = [address(name) for name in hidden + shared]
+assert address("napi_create_function") is None
+import numpy
+from napi_python import host, load_addon
+for thread in ("own", "caller"):
+    with load_addon(sys.argv[1], isolated=False, thread=thread) as addon:
+        assert host(addon).run_script("6 * 7") == 42
+        assert numpy.linalg.det(numpy.eye(3)) == 1.0
+assert address("napi_create_function") is not None
+assert [address(name) for name in hidden + shared] == before
+print("same")
+"""
+
+
+def test_nothing_but_the_names_of_node_api_becomes_global() -> None:
+    done = run_program(NAMES, addon_path("primitive"), timeout=SECONDS)
+    assert (done.returncode, done.stdout) == (0, "same\n"), done.stderr
+
+
+TAKEN = """
+import ctypes, sys
+other = ctypes.CDLL(sys.argv[2], ctypes.RTLD_GLOBAL)
+from napi_python import host, load_addon
+try:
+    load_addon(sys.argv[1], isolated=False)
+except Exception as error:
+    print(type(error).__name__, error)
+with load_addon(sys.argv[1]) as addon:
+    print(host(addon).run_script("6 * 7"))
+"""
+
+
+def test_names_that_are_taken_are_a_reason_to_refuse(tmp_path: Path) -> None:
+    source = tmp_path / "provider.c"
+    source.write_text("int napi_create_function(void) { return 0; }\n")
+    provider = tmp_path / "provider.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", provider, source], check=True, timeout=SECONDS)
+    done = run_program(TAKEN, addon_path("primitive"), provider, timeout=SECONDS)
+    refused, works = done.stdout.splitlines()
+    assert "functions of Node-API are in this process already" in refused
+    assert str(provider) in refused
+    assert works == "42"
+
+
+LOADS = """
+import gc, os, sys
+from napi_python import host, load_addon
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+def counts():
+    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+
+def run(times):
+    for _ in range(times):
+        with load_addon(sys.argv[1], isolated=False, thread=sys.argv[2]) as addon:
+            host(addon).run_script("1")
+    gc.collect()
+
+times = int(sys.argv[3])
+run(times // 4)
+memory, before = resident(), counts()
+run(times)
+grown, after = resident() - memory, counts()
+assert after[0] <= before[0] + 1 and after[1] <= before[1] + 4, (before, after)
+assert grown < 8 << 20, grown
+print("flat")
+"""
+
+
+def test_many_loads_leave_memory_threads_and_descriptors_flat(thread: Thread) -> None:
+    done = run_program(LOADS, addon_path("primitive"), thread, "200", timeout=120)
+    assert (done.returncode, done.stdout) == (0, "flat\n"), done.stderr
+
+
+SUB_INTERPRETER = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+import napi_python
+try:
+    failed = interpreters.run_string(interpreters.create(), "import napi_python._native")
+except Exception as error:
+    failed = error
+print(failed)
+"""
+
+
+def test_sub_interpreters_are_refused() -> None:
+    done = run_program(SUB_INTERPRETER, timeout=SECONDS)
+    assert "not in a subinterpreter" in done.stdout, done.stderr
