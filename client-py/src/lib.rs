@@ -49,7 +49,6 @@ mod convert;
 mod endings;
 mod exchange;
 mod flooding;
-mod rebound;
 
 mod exports;
 mod lifecycle;

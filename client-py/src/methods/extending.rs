@@ -29,8 +29,7 @@ fn is_object_instance(object: &Bound<'_, JSObject>, class: Reference<'_>) -> PyR
     }
     // An object of an earlier process is no instance of a class of this one.
     if class.addon().current().is_none_or(|generation| {
-        let home = handle.home();
-        home.is_some_and(|home| !Arc::ptr_eq(&generation, home)) || generation.is_dead()
+        !Arc::ptr_eq(&generation, &handle.generation) || generation.is_dead()
     }) {
         return Ok(false);
     }
