@@ -7,7 +7,7 @@
 use std::ffi::c_void;
 
 use hostd_shm::SharedBytes;
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::finalizer::queue;
 use crate::{FinalizerToken, JsResult, Runtime, Value};

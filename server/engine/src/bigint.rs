@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Thrown, Value};
 

@@ -1,6 +1,6 @@
 //! Coercions. Those of objects may run JavaScript.
 
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Value};
 

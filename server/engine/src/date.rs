@@ -1,6 +1,6 @@
 //! Dates: making them and reading their time.
 
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::{JsResult, Runtime, Value};
 

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::classes::{Class, Payload};
 use crate::property::data_descriptor;

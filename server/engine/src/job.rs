@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::{InterruptHook, JobErrorHook, JsResult, RejectionHook, Runtime, Value};
 
@@ -58,21 +58,6 @@ impl Runtime {
     /// Sets what is called for exceptions that microtasks threw.
     pub fn set_job_error_hook(self, hook: Option<JobErrorHook>) {
         drop(self.state.hooks.job_error.replace(hook));
-    }
-
-    /// The value that the reactions of promises keep from where they are made: while one runs, after
-    /// an `await` too, it is the current one. At first it is undefined.
-    #[inline]
-    pub fn continuation_data(self) -> Value {
-        // SAFETY: E1, E3; the engine returns a count of its own.
-        Value(unsafe { q::JS_GetContinuationData(self.state.rt) })
-    }
-
-    /// Sets what [`continuation_data`](Self::continuation_data) returns.
-    #[inline]
-    pub fn set_continuation_data(self, data: Value) {
-        // SAFETY: E1, E2; the count becomes the engine's.
-        unsafe { q::JS_SetContinuationData(self.state.rt, data.into_raw()) };
     }
 
     /// Returns whether microtasks are queued.

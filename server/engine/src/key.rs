@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::thread::engine;
 

@@ -131,7 +131,7 @@ mod weak;
 
 /// A size that the engine returned; `size_t` is as wide as `usize`.
 #[inline]
-fn size(size: hostd_quickjs::size_t) -> usize {
+fn size(size: rquickjs_sys::size_t) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
 

@@ -1,6 +1,6 @@
 //! A module of the engine's, as far as this crate reads it.
 
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 /// E17: the address of a module that the engine has not freed.
 #[derive(Clone, Copy)]

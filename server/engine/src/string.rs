@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::string::FromUtf8Error;
 
 use hostd_shm::SharedBytes;
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::thread::engine;
 use crate::{JsResult, Runtime, Value};

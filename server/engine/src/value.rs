@@ -2,7 +2,7 @@
 
 use std::mem::ManuallyDrop;
 
-use hostd_quickjs as q;
+use rquickjs_sys as q;
 
 use crate::thread::engine;
 
