@@ -1,4 +1,4 @@
-"""One run, one table: isolated over lanes, over the socket, and Node in process, on the same addon.
+"""One run, one table: a process over both carriers, this process, and Node, on the same addon.
 
 Every row is measured in turn by every system, nine rounds over, and the median is shown, so that a
 noisy machine disturbs all of them alike; the single functions take so little that each round has
@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import measure
 import memory
 import napi_python
 import packages
@@ -203,16 +204,22 @@ def one_cpu() -> None:
     host(addon).close()
 
 
+def repetitions(system: str, times: int) -> int:
+    """Returns how often a system repeats a row in one round."""
+    return max(times // 20, 5) if system == "socket" else times
+
+
 def main() -> None:
     """Runs the benchmark."""
-    lanes, socket = load_addon(ADDON), load_addon(ADDON, carrier="socket")
+    addons = {system: measure.load(system) for system in measure.SYSTEMS}
+    lanes = addons["lanes"]
     node, floor = start_node(), Measured(*FLOOR)
-    over_lanes, over_socket = python_rows(lanes), python_rows(socket)
+    runs = {system: python_rows(addon) for system, addon in addons.items()}
     idle = resident(host(lanes).pid)
     floor.ask("1000")
     samples, closing = Samples(), contextlib.ExitStack()
     note = samples.note
-    bulk = memory.Rows(lanes, socket, closing)
+    bulk = memory.Rows(addons, closing)
     bulk.measure(Samples(), node, list(memory.ROWS))
     folders = packages.Folders(closing)
     packages.measure(Samples(), folders)
@@ -222,13 +229,13 @@ def main() -> None:
         of_itself[row](times)
         node.ask(f"{row} {times}")
     for row, (_, times) in ROWS.items():
-        over_lanes[row](max(times // 10, 10))
-        over_socket[row](max(times // 50, 10))
+        for system, loops in runs.items():
+            loops[row](repetitions(system, times))
         node.ask(f"{row} {times * 5}")
     for round_ in range(ROUNDS):
         for row, (_, times) in ROWS.items():
-            note(row, "lanes", nanoseconds(over_lanes[row], times))
-            note(row, "socket", nanoseconds(over_socket[row], max(times // 20, 5)))
+            for system, loops in runs.items():
+                note(row, system, nanoseconds(loops[row], repetitions(system, times)))
             note(row, "node", node.ask(f"{row} {times * 5}"))
         bulk.measure(samples, node, list(memory.ROWS))
         for row, (_, times) in turns.ROWS.items():
@@ -255,7 +262,7 @@ def main() -> None:
         [sys.executable, __file__, "--one-cpu"], check=True, capture_output=True, text=True
     )
     note("one-cpu", "lanes", float(single.stdout))
-    for addon in (lanes, socket, crash):
+    for addon in (*addons.values(), crash):
         host(addon).close()
     closing.close()
     node.close()

@@ -9,11 +9,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from napi_python import Addon, load_addon
 
 HERE = Path(__file__).parent
 SAMPLES = Path(os.environ.get("NAPI_HOSTD_ADDONS", HERE.parent.parent / "addons" / "build"))
 ADDON = SAMPLES / "bench.node"
 ROUNDS = 9
+
+#: what is compared with Node: a process over either carrier, and this process in both of its modes
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "lanes": {},
+    "socket": {"carrier": "socket"},
+    "own": {"isolated": False},
+    "caller": {"isolated": False, "thread": "caller"},
+}
 
 Run = Callable[[int], None]
 
@@ -53,6 +64,11 @@ def start_node() -> Measured:
     return Measured("node", str(HERE / "node_side.cjs"), str(ADDON))
 
 
+def load(system: str, path: Path = ADDON) -> Addon:
+    """Loads an addon as the system does."""
+    return load_addon(path, **SYSTEMS[system])
+
+
 class Samples:
     """What was measured, by row and system."""
 
@@ -85,14 +101,15 @@ def pretty(value: float) -> str:
 
 def print_heading() -> None:
     """Prints the heading of the rows of `print_row`."""
-    columns = "".join(f"{name:>12}" for name in ("lanes", "socket", "Node"))
-    sys.stdout.write(f"{'':40}{columns}{'lanes/Node':>12}{'socket/Node':>12}\n")
+    times = "".join(f"{name:>11}" for name in [*SYSTEMS, "Node"])
+    ratios = "".join(f"{name + '/N':>10}" for name in SYSTEMS)
+    sys.stdout.write(f"{'':40}{times}{ratios}\n")
 
 
 def print_row(title: str, row: str, median: dict[tuple[str, str], float]) -> None:
-    """Prints the times of a row and their ratios to Node."""
-    mine, his, wire = (median.get((row, name)) for name in ("lanes", "node", "socket"))
-    assert mine is not None and his is not None
-    times = f"{pretty(mine):>12}{pretty(wire) if wire else '':>12}{pretty(his):>12}"
-    ratios = f"{mine / his:>12.2f}{f'{wire / his:.2f}' if wire else '':>12}"
+    """Prints the times of a row and their ratios to Node; empty where nothing was measured."""
+    node = median[row, "node"]
+    found = [median.get((row, system)) for system in SYSTEMS]
+    times = "".join(f"{'' if time is None else pretty(time):>11}" for time in [*found, node])
+    ratios = "".join(f"{'' if time is None else f'{time / node:.2f}':>10}" for time in found)
     sys.stdout.write(f"{title:40}{times}{ratios}\n")

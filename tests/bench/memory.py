@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import measure
 from measure import Measured, Run, Samples, nanoseconds
@@ -108,36 +107,33 @@ def rows(addon: Addon, published: dict[str, Addon]) -> dict[str, Run]:
 
 
 class Rows:
-    """The rows over both carriers."""
+    """The rows in each system."""
 
-    def __init__(self, lanes: Addon, socket: Addon, closing: ExitStack) -> None:
+    def __init__(self, addons: dict[str, Addon], closing: ExitStack) -> None:
         """Loads the published packages, which are closed with the stack."""
-
-        def load(row: str, carrier: Any) -> Addon:
-            addon = load_addon(PACKAGES.joinpath(*PUBLISHED[row]), carrier=carrier)
-            closing.callback(host(addon).close)
-            return addon
-
-        self.lanes = rows(lanes, {row: load(row, "auto") for row in PUBLISHED})
-        self.socket = rows(socket, {row: load(row, "socket") for row in PUBLISHED})
+        self.runs: dict[str, dict[str, Run]] = {}
+        for system, addon in addons.items():
+            published = {}
+            for row, place in PUBLISHED.items():
+                published[row] = measure.load(system, PACKAGES.joinpath(*place))
+                closing.callback(host(published[row]).close)
+            self.runs[system] = rows(addon, published)
 
     def measure(self, samples: Samples, node: Measured, names: list[str]) -> None:
         """Measures rows by every system, one round."""
         for row in names:
             times = ROWS[row][1]
-            samples.note(row, "lanes", nanoseconds(self.lanes[row], times))
-            samples.note(row, "socket", nanoseconds(self.socket[row], times))
+            for system, runs in self.runs.items():
+                samples.note(row, system, nanoseconds(runs[row], times))
             same = row.removesuffix("-pool").removesuffix("-bytearray")
             samples.note(row, "node", node.ask(f"{same} {times}"))
 
 
 @contextmanager
-def both_carriers() -> Iterator[tuple[Addon, Addon, ExitStack]]:
-    """Loads the addon of the benchmarks over both carriers."""
+def all_systems() -> Iterator[tuple[dict[str, Addon], ExitStack]]:
+    """Loads the addon of the benchmarks in every system."""
     with ExitStack() as closing:
-        lanes = closing.enter_context(load_addon(measure.ADDON))
-        socket = closing.enter_context(load_addon(measure.ADDON, carrier="socket"))
-        yield lanes, socket, closing
+        yield {one: closing.enter_context(measure.load(one)) for one in measure.SYSTEMS}, closing
 
 
 def stream(addon: Addon, count: int, length: int = FRAME_BYTES) -> tuple[float, float]:
@@ -176,8 +172,8 @@ def stream(addon: Addon, count: int, length: int = FRAME_BYTES) -> tuple[float, 
 def measure_rows(names: list[str]) -> None:
     """Measures rows, and prints them."""
     samples, node = Samples(), measure.start_node()
-    with both_carriers() as (lanes, socket, closing):
-        found = Rows(lanes, socket, closing)
+    with all_systems() as (addons, closing):
+        found = Rows(addons, closing)
         found.measure(Samples(), node, names)
         for _ in range(measure.ROUNDS):
             found.measure(samples, node, names)
@@ -190,10 +186,10 @@ def measure_rows(names: list[str]) -> None:
 def measure_sizes() -> None:
     """Prints the throughput of arguments and results by their size."""
     samples = Samples()
-    with both_carriers() as (lanes, socket, _):
+    with all_systems() as (addons, _):
         for round_ in range(measure.ROUNDS + 1):
             for size in SIZES:
-                for system, addon in (("lanes", lanes), ("socket", socket)):
+                for system, addon in addons.items():
                     for way, run in (
                         ("in", repeated(addon.noop, bytes(size))),
                         ("out", repeated(addon.makeBuffer, size)),
@@ -202,15 +198,14 @@ def measure_sizes() -> None:
                         if round_ > 0:
                             samples.note(f"{size} {way}", system, taken)
     found = samples.medians()
-    sys.stdout.write(f"{'GB/s':12}{'lanes in':>12}{'out':>8}{'socket in':>12}{'out':>8}\n")
+    heading = "".join(f"{system + ' in':>12}{'out':>8}" for system in measure.SYSTEMS)
+    sys.stdout.write(f"{'GB/s':12}{heading}\n")
     for size in SIZES:
-        speeds = [
-            size / found[f"{size} {way}", system]
-            for system in ("lanes", "socket")
-            for way in ("in", "out")
-        ]
-        one, two, three, four = speeds
-        sys.stdout.write(f"{size >> 10:>7} KiB {one:>12.2f}{two:>8.2f}{three:>12.2f}{four:>8.2f}\n")
+        line = f"{size >> 10:>7} KiB "
+        for system in measure.SYSTEMS:
+            inward, out = (size / found[f"{size} {way}", system] for way in ("in", "out"))
+            line += f"{inward:>12.2f}{out:>8.2f}"
+        sys.stdout.write(f"{line}\n")
 
 
 def main() -> None:
