@@ -148,6 +148,12 @@ impl Session {
         self.lost.borrow().is_some()
     }
 
+    /// Whether nobody waits for replies: the client is gone, or is told how the session has ended, as
+    /// after `process.exit`. One that broke the protocol gets its reply.
+    fn has_left(&self) -> bool {
+        matches!(*self.lost.borrow(), Some(ProtocolError::Disconnected))
+    }
+
     /// Whether JavaScript that runs is to stop because the session ends. Cheap.
     fn is_ending(&self) -> bool {
         self.is_lost() || self.turn_requests.is_disconnected()

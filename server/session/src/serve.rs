@@ -86,8 +86,7 @@ impl Session {
         level: &Level,
         mut answer: Result<Answer, Refusal>,
     ) {
-        if self.is_lost() {
-            // As after `process.exit`: the client is told how the session ended.
+        if self.has_left() {
             return;
         }
         let mut buffers = self.take_buffers();

@@ -1,5 +1,9 @@
 //! Scripts in the global scope, and microtasks after each call.
 
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::error::ProtocolError;
+use hostd_protocol::frame::FrameKind;
+
 use crate::peer::Peer;
 
 #[test]
@@ -61,10 +65,13 @@ fn cancel_word_ends_an_endless_loop() {
 }
 
 #[test]
-fn exit_of_the_addon_reaches_the_process() {
+fn exit_of_the_addon_reaches_the_process_and_ends_the_session() {
     let mut peer = Peer::start();
-    // The process of a real host is gone by now.
-    let _ = peer.script("process.exit(3)");
+    let number = CallKind::RunScript.number();
+    peer.send(FrameKind::Request, number, |out| {
+        out.str("process.exit(3); globalThis.late = 1").unwrap();
+    });
+    assert_eq!(peer.ended(), ProtocolError::Disconnected.to_string());
     let code = crate::peer::EXIT.load(std::sync::atomic::Ordering::SeqCst);
     assert_eq!(code, 3);
 }
