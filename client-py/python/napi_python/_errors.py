@@ -370,7 +370,7 @@ def _crash_message(
     where = " while it was being loaded" if loading else ""
     if facts.get("export"):
         where = f" while {facts['export']}() was running"
-    if facts.get("in_process"):
+    if facts.pop("in_process", False):
         text = f"the addon {label} ended{where}: its session in this process {how}"
     else:
         text = f"the addon {label} crashed{where}: its process {how}"
@@ -398,7 +398,6 @@ def crashed(label: str, facts: dict[str, object], after: str, loading: bool) -> 
         elif isinstance(value, list) and name != "arguments":
             facts[name] = [_text.name(str(line), _places.PATH_MAX) for line in value]
     message = _crash_message(label, how, facts, after, loading=loading)
-    del facts["in_process"]
     cls = SandboxViolation if facts["cause"] == "forbidden-call" else AddonCrashed
     return cls(message, **facts)
 
