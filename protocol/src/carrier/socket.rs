@@ -27,9 +27,10 @@ use tokio::sync::Notify;
 use super::client::ClientEnd;
 use super::host::HostEnd;
 use super::port::Terms;
-use super::queue::{Block, Marks, QueueHost, Queues, Side};
+use super::queue::{Block, Marks, QUEUE_BYTES, QueueHost, Queues, Side};
 use crate::control::{self, LANE_BYTES, PREFIX_BYTES, Packet, end_or};
 use crate::error::{ProtocolError, Result, violation};
+use crate::frame::HEADER_BYTES;
 use crate::handshake::{HELLO_BYTES, Hello};
 use crate::ids::{Generation, HOME_LANE, LaneNumber};
 use crate::limits::Limits;
@@ -456,6 +457,9 @@ async fn read_all<M: DeserializeOwned>(
 }
 
 /// Waits for space: unread bytes block the other side and do not fill this side's memory.
+///
+/// All lanes share the connection. The one JS thread reads a frame to its end before it looks at another
+/// lane, so the host takes up to a frame of other lanes while it waits for the rest of that one.
 async fn deliver(queues: &Queues, side: Side, lane: LaneNumber, block: &mut Block) -> Result {
     let incoming = queues.incoming(side);
     loop {
@@ -463,10 +467,19 @@ async fn deliver(queues: &Queues, side: Side, lane: LaneNumber, block: &mut Bloc
         if block.unread().is_empty() {
             return Ok(());
         }
-        if side == Side::Client && !queues.leases.is_leased(lane) {
-            return violation("frames on a lane that no call uses");
+        match side {
+            Side::Client if !queues.leases.is_leased(lane) => {
+                return violation("frames on a lane that no call uses");
+            }
+            Side::Host if incoming.is_starved() => {
+                let most = QUEUE_BYTES + HEADER_BYTES + queues.terms.limits.frame_bytes as usize;
+                if incoming.push_within(lane, block, most)? {
+                    return Ok(());
+                }
+            }
+            _ => {}
         }
-        incoming.space(lane).await;
+        incoming.space_or_starved(lane).await;
         if queues.is_gone() {
             return Err(ProtocolError::Disconnected);
         }

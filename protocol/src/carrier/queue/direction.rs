@@ -1,6 +1,6 @@
 //! The queues of one direction, and the notifier of the thread or task that serves them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,13 +14,16 @@ use crate::error::{ProtocolError, Result};
 use crate::ids::LaneNumber;
 
 /// A queue takes this many bytes before its writer waits.
-pub(super) const QUEUE_BYTES: usize = 512 << 10;
+pub(in crate::carrier) const QUEUE_BYTES: usize = 512 << 10;
 
 /// The queues of one direction, and what is notified of them.
 #[derive(Debug)]
 pub(in crate::carrier) struct Direction {
     channels: [Channel; LANES],
     pub(in crate::carrier) notifier: Notifier,
+    /// Threads that wait for bytes of one lane, which may be behind those of another one.
+    starved: AtomicU32,
+    has_starved: Notify,
 }
 
 impl Direction {
@@ -28,6 +31,8 @@ impl Direction {
         Self {
             channels: std::array::from_fn(|_| Channel::default()),
             notifier: Notifier::default(),
+            starved: AtomicU32::new(0),
+            has_starved: Notify::new(),
         }
     }
 
@@ -159,9 +164,17 @@ impl Direction {
         }
     }
 
-    /// Waits until a queue has space, in a task.
-    pub(in crate::carrier) async fn space(&self, lane: LaneNumber) {
-        self.channel(lane).space.notified().await;
+    /// Waits in a task until a queue has space, or a thread waits for the bytes of a lane.
+    pub(in crate::carrier) async fn space_or_starved(&self, lane: LaneNumber) {
+        tokio::select! {
+            () = self.channel(lane).space.notified() => {}
+            () = self.has_starved.notified() => {}
+        }
+    }
+
+    /// Whether a thread waits for bytes of one lane: it takes none of another one until they come.
+    pub(in crate::carrier) fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Acquire) > 0
     }
 
     pub(super) fn wait(
@@ -192,9 +205,17 @@ impl Direction {
             if verdict.is_err() {
                 return Err(ProtocolError::Interrupted);
             }
+            let is_starved = interest != Interest::Space;
+            if is_starved {
+                self.starved.fetch_add(1, Ordering::AcqRel);
+                self.has_starved.notify_one();
+            }
             queue.waiting += 1;
             queue = wait_on(&channel.changed, queue, slice(idle.until()));
             queue.waiting -= 1;
+            if is_starved {
+                self.starved.fetch_sub(1, Ordering::AcqRel);
+            }
             if is_ready(&queue) {
                 return Ok(());
             }

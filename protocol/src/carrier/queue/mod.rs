@@ -9,6 +9,6 @@ mod sync;
 
 pub(super) use blocks::Block;
 pub(super) use client::QueueLane;
-pub(super) use direction::Marks;
+pub(super) use direction::{Marks, QUEUE_BYTES};
 pub(super) use host::QueueHost;
 pub(super) use shared::{Queues, Side};

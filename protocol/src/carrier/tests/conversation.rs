@@ -170,3 +170,24 @@ pub(super) fn calls_of_many_threads_get_their_own_replies(pair: Pair) {
     });
     assert_eq!(served.end().0, 800);
 }
+
+pub(super) fn large_frames_of_many_threads_do_not_block_each_other(pair: Pair) {
+    let served = Served::new(pair, echo);
+    thread::scope(|scope| {
+        for number in 0..4_u8 {
+            let client = &served.client;
+            scope.spawn(move || {
+                let sent = vec![number; 3 << 20];
+                let request = frame(FrameKind::Request, 2, CallId(1), &sent);
+                let mut body = Vec::new();
+                for _ in 0..3 {
+                    let mut lane = client.lease(None, &mut within_30_s()).unwrap();
+                    lane.send(&request, &mut within_30_s()).unwrap();
+                    lane.receive(&mut body, &mut within_30_s()).unwrap();
+                    assert!(body == sent);
+                }
+            });
+        }
+    });
+    assert_eq!(served.end().0, 12);
+}

@@ -45,6 +45,7 @@ macro_rules! suite {
             frame_larger_than_the_ring_is_streamed
             conversation_nests
             calls_of_many_threads_get_their_own_replies
+            large_frames_of_many_threads_do_not_block_each_other
             bad_frame_from_the_client_is_refused
             bad_frame_from_the_host_is_refused
             truncated_frame_then_death_is_a_disconnection
