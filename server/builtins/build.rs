@@ -159,46 +159,39 @@ fn out_folder() -> Result<PathBuf, Box<dyn Error>> {
     ))
 }
 
-/// The bytecode of many scripts, each in a file, and the table of them by name.
+/// The bytecode of many scripts, in one file, and where each of them is in it.
 struct Compiled {
     rt: Runtime,
-    /// The folder of the files.
     set: &'static str,
-    count: usize,
+    code: Vec<u8>,
     index: String,
 }
 
 impl Compiled {
-    fn new(rt: Runtime, set: &'static str) -> Result<Self, Box<dyn Error>> {
-        fs::create_dir_all(out_folder()?.join(set))?;
-        Ok(Self {
+    const fn new(rt: Runtime, set: &'static str) -> Self {
+        Self {
             rt,
             set,
-            count: 0,
+            code: Vec::new(),
             index: String::new(),
-        })
+        }
     }
 
     fn add(&mut self, name: &str, text: &str, filename: &str) -> Result<(), Box<dyn Error>> {
         let Ok(compiled) = self.rt.compile(text, filename) else {
             return Err(format!("the engine cannot compile {name}").into());
         };
-        let file = format!("{}/{}.bin", self.set, self.count);
-        fs::write(out_folder()?.join(&file), compiled)?;
-        self.count += 1;
-        writeln!(
-            self.index,
-            "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))),"
-        )?;
+        let start = self.code.len();
+        self.code.extend(compiled);
+        writeln!(self.index, "    ({name:?}, {start}..{}),", self.code.len())?;
         Ok(())
     }
 
     fn write(&self) -> Result<(), Box<dyn Error>> {
+        let folder = out_folder()?;
+        fs::write(folder.join(format!("{}.bin", self.set)), &self.code)?;
         let table = format!("&[\n{}]", self.index);
-        Ok(fs::write(
-            out_folder()?.join(format!("{}.rs", self.set)),
-            table,
-        )?)
+        Ok(fs::write(folder.join(format!("{}.rs", self.set)), table)?)
     }
 }
 
@@ -215,7 +208,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         stack_bytes: STACK_BYTES,
         memory_limit: None,
     })?;
-    let mut modules = Compiled::new(rt, "modules")?;
+    let mut modules = Compiled::new(rt, "modules");
     for (id, source) in &printed.sources {
         if let Some(source) = source.as_str()
             && !is_absent(id)
@@ -225,7 +218,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     modules.write()?;
-    let mut own = Compiled::new(rt, "scripts")?;
+    let mut own = Compiled::new(rt, "scripts");
     let mut found = BTreeMap::new();
     scripts(Path::new(SCRIPTS), "", &mut found)?;
     for (name, text) in &found {

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import pytest
-from napi_python import require
+from napi_python import host, require
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "tests" / "packages"
@@ -47,6 +47,19 @@ def test_package(name: str) -> None:
             return json.loads(await scenarios.run(name))
 
     assert asyncio.run(here()) == in_node(name)
+
+
+def test_memory_of_a_host_with_a_package(tmp_path: pathlib.Path) -> None:
+    package = tmp_path / "node_modules" / "trivial"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{"name": "trivial", "version": "1.0.0"}')
+    (package / "index.js").write_text("exports.add = (a, b) => a + b;")
+    with require("trivial", root=tmp_path) as trivial:
+        assert trivial.add(1, 2) == 3
+        status = pathlib.Path(f"/proc/{host(trivial).pid}/status").read_text(encoding="utf-8")
+    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+    assert found
+    assert int(found[1]) < 12 << 10
 
 
 PAGE = (ROOT / "docs" / "packages.md").read_text(encoding="utf-8").split("\n## Require\n")[1]

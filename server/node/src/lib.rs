@@ -18,6 +18,7 @@ mod state;
 mod subprocess;
 mod timers;
 
+pub use hostd_builtins::free_pages as free_code;
 use hostd_engine::{JsResult, Value};
 use hostd_napi::{Host, HostOptions, OwnedHost, StartError};
 

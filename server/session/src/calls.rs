@@ -274,6 +274,7 @@ impl Session {
             return Err(RemoteError::Host(text.to_owned()).into());
         }
         let loaded = self.loaded_by(request)?;
+        hostd_node::free_code();
         self.loaded.set(true);
         self.hooks.addon_loaded().map_err(not_confined)?;
         let rt = self.rt;
@@ -282,7 +283,9 @@ impl Session {
     }
 
     fn load_more(&self, (request,): (LoadRequest,)) -> Result<Lent, Refusal> {
-        Ok(Lent(self.loaded_by(request)?))
+        let loaded = self.loaded_by(request)?;
+        hostd_node::free_code();
+        Ok(Lent(loaded))
     }
 
     /// What a request asks to be loaded.
