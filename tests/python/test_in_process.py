@@ -208,6 +208,13 @@ def test_crash_of_the_addon_ends_the_program(thread: Thread) -> None:
     assert done.returncode == -11
 
 
+def test_fatal_error_names_addon_and_function(thread: Thread) -> None:
+    path = addon_path("crash")
+    done = run_program(CRASH, path, thread, "fatalError", timeout=SECONDS)
+    assert done.returncode == -6
+    assert f"FATAL ERROR: crash.c the addon gives up\n    in fatalError of {path}\n" in done.stderr
+
+
 NAMES = """
 import ctypes, sys
 process = ctypes.CDLL(None)

@@ -16,6 +16,7 @@ use super::types::{napi_callback_info, napi_env, napi_value};
 /// One callback in flight.
 #[derive(Debug)]
 pub(crate) struct Frame {
+    callee: *const Value,
     this: *const Value,
     args: *const Value,
     count: usize,
@@ -93,6 +94,7 @@ impl Frames {
         self.offset.set(offset);
         let info = napi_callback_info(INFOS + offset);
         let frame = Frame {
+            callee: invocation.callee,
             this: invocation.this,
             args: invocation.args.as_ptr(),
             count: invocation.args.len(),
@@ -106,6 +108,14 @@ impl Frames {
             outer: self.top.replace(&raw const frame),
         };
         callback.call(env, info)
+    }
+
+    /// The function that was called last, of those in flight.
+    pub(crate) fn innermost(&self) -> Option<Value> {
+        // SAFETY: A3; the frame is pushed, so it lives on the stack below us.
+        let frame = unsafe { self.top.get().as_ref() }?;
+        // SAFETY: A3; valid while the frame is pushed.
+        Some(unsafe { (*frame.callee).clone() })
     }
 
     /// Reads the frame of a callback in flight; `None` if the id is of no such frame.

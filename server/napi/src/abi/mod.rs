@@ -7,7 +7,7 @@
 //!   given, and all of it stays readable and unchanged until the function returns.
 //! - **A2** Out-pointers that are not NULL stay writable until the function returns, and do not
 //!   point into memory of ours.
-//! - **A3** A frame's pointers to `this`, arguments and `new.target` are valid from the moment the
+//! - **A3** A frame's pointers to its function, `this`, arguments and `new.target` are valid from the moment the
 //!   frame is pushed until its guard drops, because the engine lends them for the whole callback.
 //!   Frames are read on their own thread only and found only while they are pushed.
 //! - **A4** A function pointer of an addon stays callable, with the signature it was given under,
