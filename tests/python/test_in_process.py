@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import array
 import asyncio
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import napi_python
 import numpy as np
 import pytest
 from conftest import addon_path, run_program
@@ -297,8 +299,66 @@ print("flat")
 
 
 def test_many_loads_leave_memory_threads_and_descriptors_flat(thread: Thread) -> None:
-    done = run_program(LOADS, addon_path("primitive"), thread, "200", timeout=120)
+    done = run_program(LOADS, addon_path("primitive"), thread, "1000", timeout=240)
     assert (done.returncode, done.stdout) == (0, "flat\n"), done.stderr
+
+
+SECOND_COPY = """
+import sys
+from napi_python import load_addon
+path, thread, folder = sys.argv[1:]
+first = load_addon(path, isolated=False, thread=thread)
+for name in [name for name in sys.modules if name.partition(".")[0] == "napi_python"]:
+    del sys.modules[name]
+sys.path.insert(0, folder)
+import napi_python
+assert napi_python.__file__.startswith(folder)
+try:
+    napi_python.load_addon(path, isolated=False, thread=thread)
+except napi_python.LoadError as error:
+    print(error)
+with napi_python.load_addon(path) as isolated:
+    print(dir(isolated) == dir(first))
+"""
+
+
+def test_second_copy_of_the_package_is_refused(thread: Thread, tmp_path: Path) -> None:
+    folder = Path(napi_python.__file__).parent
+    shutil.copytree(folder, tmp_path / "napi_python")
+    done = run_program(SECOND_COPY, addon_path("primitive"), thread, tmp_path, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+    refusal, same = done.stdout.splitlines()
+    assert f"in this process already, from {folder}" in refusal
+    assert same == "True"
+
+
+UVLOOP = """
+import asyncio, sys
+import uvloop
+from napi_python import host, load_addon
+
+async def double(number):
+    await asyncio.sleep(0)
+    return 2 * number
+
+async def main():
+    with load_addon(sys.argv[1], isolated=False, thread=sys.argv[2]) as addon:
+        script = host(addon).run_script
+        after = script("(ms, value) => new Promise(done => setTimeout(done, ms, value))")
+        print(await asyncio.gather(*(after(5, number) for number in range(5))))
+        print(await script("async call => (await call(20)) + 1")(double))
+        called = asyncio.Event()
+        script("call => { setTimeout(call, 1) }")(called.set)
+        await asyncio.wait_for(called.wait(), 10)
+        print("called")
+
+uvloop.run(main())
+"""
+
+
+def test_event_loop_of_uvloop(thread: Thread) -> None:
+    done = run_program(UVLOOP, addon_path("primitive"), thread, timeout=SECONDS)
+    assert done.stdout.splitlines() == ["[0, 1, 2, 3, 4]", "41", "called"], done.stderr
 
 
 SUB_INTERPRETER = """
