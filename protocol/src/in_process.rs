@@ -48,6 +48,70 @@ pub const RESUME_NAME: &CStr = c"napi_python_library_resume";
 /// [`Resumed`] encoded. It may be called while the session runs no longer than that.
 pub type ResumeFunction = unsafe extern "C" fn(session: *mut c_void) -> u64;
 
+/// The name of the function that has a session make a call.
+pub const CALL_NAME: &CStr = c"napi_python_library_call";
+
+/// As [`ResumeFunction`], with a call that takes no frame: the address of a [`DirectCall`], which is used
+/// only until this returns.
+pub type CallFunction = unsafe extern "C" fn(session: *mut c_void, call: *mut c_void) -> u64;
+
+/// The most arguments of a direct call.
+pub const DIRECT_ARGUMENTS_MAX: usize = 4;
+
+/// A value that is passed in place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub enum Scalar {
+    /// `undefined`
+    Undefined,
+    /// `null`
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+}
+
+/// A call of a function with scalars, from the thread of the session.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct DirectRequest {
+    /// The number of the leased lane, on which everything else of the call travels.
+    pub lane: u8,
+    /// The number of arguments.
+    pub count: u8,
+    /// The id of the request.
+    pub call: u32,
+    /// The id of the function.
+    pub function: u32,
+    /// The id of `this`; zero for `undefined`.
+    pub this: u32,
+    /// The arguments.
+    pub arguments: [Scalar; DIRECT_ARGUMENTS_MAX],
+}
+
+/// What became of a direct call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub enum DirectState {
+    /// The session did not look at it: it is to be sent as a frame.
+    Untaken,
+    /// The session makes it, and replies with a frame.
+    Taken,
+    /// It has returned.
+    Answered(Scalar),
+}
+
+/// A direct call.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct DirectCall {
+    /// What is called.
+    pub request: DirectRequest,
+    /// What became of it.
+    pub state: DirectState,
+}
+
 /// The name of the function that frees a session.
 pub const FREE_NAME: &CStr = c"napi_python_library_free";
 

@@ -338,3 +338,70 @@ print("end")
 def test_interpreter_ends_with_work_in_flight() -> None:
     done = run_program(ENDS, addon_path("order"), timeout=SECONDS)
     assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
+
+
+FRAMELESS = [
+    (),
+    (1, 2),
+    (1.5, -2.25),
+    (0, -0.0),
+    (True, False),
+    (float("inf"), float("nan")),
+    (2**53 - 1, -(2**53 - 1)),
+    (2**53, 2**60),
+    (2**31, -(2**31) - 1),
+    (None, 1),
+    ("a", 1),
+    (1, 2, 3, 4),
+    (1, 2, 3, 4, 5),
+]
+RESULTS = [
+    "(...all) => all.map(x => Object.is(x, -0) ? '-0' : typeof x + String(x)).join()",
+    "(a, b) => a + b",
+    "(a) => a",
+    "() => undefined",
+    "() => null",
+    "() => -0",
+    "() => 2 ** 53",
+    "(a, b) => [a, b]",
+    "(a) => 'text' + a",
+    "(function () { return this === undefined })",
+]
+
+
+@pytest.mark.parametrize("source", RESULTS)
+def test_calls_with_and_without_a_frame_give_the_same(source: str) -> None:
+    def results(addon: Addon) -> list[str]:
+        function = host(addon).run_script(source)
+        return [repr(function(*arguments)) for arguments in FRAMELESS]
+
+    with load_addon(addon_path("primitive")) as isolated:
+        wanted = results(isolated)
+    with load_addon(addon_path("primitive"), isolated=False, thread="caller") as addon:
+        assert results(addon) == wanted
+
+
+def test_call_without_a_frame_ends_in_each_way() -> None:
+    with load_addon(addon_path("primitive"), isolated=False, thread="caller") as addon:
+        script = host(addon).run_script
+        with pytest.raises(JSError, match="no 5"):
+            script("x => { throw new Error('no ' + x) }")(5)
+        through = script("call => n => call(n) + 1")(lambda n: 10 * n)
+        assert [through(n) for n in range(3)] == [1, 11, 21]
+        nested = script("call => n => call(n)")(lambda n: through(n) + through(n))
+        assert nested(2) == 42
+        with pytest.raises(ZeroDivisionError):
+            script("call => n => call(n)")(lambda n: n // 0)(1)
+        slow = script("ms => { const end = Date.now() + ms; while (Date.now() < end); return ms }")
+        assert slow(30) == 30
+        with pytest.raises(AddonTimeout), deadline(0.05):
+            script("x => { while (true); }")(1)
+        assert script("x => x + 1")(1) == 2
+        made = script("n => ({ n })")(3)
+        assert made.n == 3
+        del made
+        assert script("x => x + 1")(1) == 2
+        later = script("n => { Promise.resolve().then(() => { globalThis.after = n }); return n }")
+        assert later(7) == 7
+        host(addon).run_pending()
+        assert script("() => globalThis.after")() == 7

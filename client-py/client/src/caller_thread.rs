@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::HostRunner;
-use hostd_protocol::in_process::{Resumed, SessionEnd};
+use hostd_protocol::in_process::{DirectCall, Resumed, SessionEnd};
 use tokio::sync::oneshot;
 
 use crate::error::SpawnError;
@@ -160,16 +160,16 @@ impl CallerThread {
     }
 }
 
-impl HostRunner for CallerThread {
+impl CallerThread {
     #[inline]
-    fn run(&self) -> bool {
+    fn run_by(&self, resume: impl FnOnce(&dyn SharedSession) -> Resumed) -> bool {
         let Some(session) = self.session.get() else {
             return false;
         };
         if self.is_over.load(Ordering::Relaxed) {
             return false;
         }
-        match session.resume() {
+        match resume(&**session) {
             Resumed::Waiting(None) if self.due.load(Ordering::Relaxed) == NEVER => {}
             Resumed::Waiting(time) => self.set_due(time),
             Resumed::Ended(end) => {
@@ -178,5 +178,17 @@ impl HostRunner for CallerThread {
             }
         }
         true
+    }
+}
+
+impl HostRunner for CallerThread {
+    #[inline]
+    fn run(&self) -> bool {
+        self.run_by(|session| session.resume())
+    }
+
+    #[inline]
+    fn call(&self, call: &mut DirectCall) -> bool {
+        self.run_by(|session| session.call(call))
     }
 }

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::{
     ClientLane, Idle, Interrupted, ParkedWait, Uninterruptible, while_parked,
 };
@@ -13,6 +14,7 @@ use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
 use hostd_protocol::ids::{Generation, LaneNumber};
+use hostd_protocol::in_process::{DirectCall, DirectState};
 use hostd_protocol::memory::ClientMemory;
 use hostd_protocol::pending::{By, Pending};
 
@@ -169,6 +171,24 @@ impl Conversation {
     #[inline]
     pub fn set_export(&mut self, export: Arc<str>) {
         self.export = Some(export);
+    }
+
+    /// Makes a call that takes no frame, if the host runs on this thread. If the host has taken it and not
+    /// answered in place, the caller must call [`Self::next`].
+    ///
+    /// # Errors
+    /// The process was forked, or too many requests are open.
+    #[inline]
+    pub fn call_directly(&mut self, call: &mut DirectCall) -> Result<(), ClientError> {
+        if !self.instance.is_ours() {
+            return Err(ClientError::Forked);
+        }
+        call.request.call = self.pending.ask(CallKind::Call.number())?.0;
+        self.lane.call_directly(call);
+        if call.state != DirectState::Taken {
+            self.pending.unask();
+        }
+        Ok(())
     }
 
     /// Sends a frame: a request, or the reply to the host's innermost request. Waits without a limit if

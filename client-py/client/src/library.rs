@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use hostd_protocol::in_process::DirectCall;
 pub use hostd_protocol::in_process::{Resumed, SessionEnd};
 use hostd_protocol::memory::SharedMemory;
 
@@ -41,6 +42,9 @@ pub trait SessionLibrary: fmt::Debug + Send + Sync {
 pub trait SharedSession: Send + Sync {
     /// Runs it until it waits; on another thread, nothing.
     fn resume(&self) -> Resumed;
+
+    /// Has it make a call, and runs it; on another thread, nothing.
+    fn call(&self, call: &mut DirectCall) -> Resumed;
 }
 
 /// What the threads of a session tell that it has something to do.

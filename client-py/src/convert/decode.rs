@@ -274,7 +274,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
             Token::Bool(flag) => PyBool::new(py, flag).to_owned().into_any(),
             Token::Int32(number) => int(py, i64::from(number))?,
             Token::Int64(number) => int(py, number)?,
-            Token::Float(number) => float(py, number)?,
+            Token::Float(float) => number(py, float)?,
             Token::Str(text) => fallible::string(py, text)?.into_any(),
             Token::Array { count, .. } => self.array(count)?,
             Token::Object { count, .. } => self.object(count)?,
@@ -296,7 +296,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
                 self.packed(items.iter().map(move |item| int(py, i64::from(item))))
             }
             Token::ArrayF64 { items, .. } => {
-                self.packed(items.iter().map(move |item| float(py, item)))
+                self.packed(items.iter().map(move |item| number(py, item)))
             }
             Token::Map { count, .. } => self.map(count),
             Token::Set { count, .. } => self.set(count),
@@ -377,7 +377,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
 
 /// A JavaScript number: an int when it is integral, below 2^53 in size and not −0.
 #[inline]
-fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn number(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "compared with the original"

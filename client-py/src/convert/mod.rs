@@ -21,7 +21,7 @@ mod shared;
 mod write_back;
 
 pub(crate) use apply::{apply, read_changes};
-pub(crate) use decode::Decoder;
+pub(crate) use decode::{Decoder, number};
 pub(crate) use encode::Encoder;
 pub(crate) use objects::RequestObjects;
 pub(crate) use parts::{Attribute, CallArguments, ClientSide, Named, Undefined, Writable};

@@ -6,6 +6,7 @@
 
 mod buffers;
 mod decode;
+mod direct;
 mod encode;
 mod request;
 mod send;

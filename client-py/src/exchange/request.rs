@@ -66,20 +66,34 @@ impl LoadedAddon {
         let result = self.exchange(py, (C::KIND, request), &mut buffers, &mut |encoder| {
             body.put(encoder)
         });
-        let result = match result {
+        let result = self.conclude(py, (C::KIND, request), result, &mut buffers, &mut read);
+        buffers.give();
+        result
+    }
+
+    /// Reads the reply of a request, or gives the error that ended it.
+    #[inline]
+    pub(super) fn conclude<'py, R>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        (call, request): (CallKind, Request<'_>),
+        result: PyResult<(Arc<HostGeneration>, Header)>,
+        buffers: &mut ExchangeBuffers,
+        read: &mut impl FnMut(&mut Decoder<'_, 'py>) -> PyResult<R>,
+    ) -> PyResult<R> {
+        match result {
             Ok((generation, header)) => {
-                if generation.is_unproven() && proves(C::KIND) {
+                if generation.is_unproven() && proves(call) {
                     self.prove(&generation);
                 }
-                match self.read_reply(py, &generation, header, &buffers, &mut read) {
-                    Ok(found) if self.denials.is_pending() && ends_wait_for_exception(C::KIND) => {
-                        self.warn_of_denials(py, request.export(), false)
-                            .map(|()| found)
-                    }
+                match self.read_reply(py, &generation, header, buffers, read) {
+                    Ok(found) if self.denials.is_pending() && ends_wait_for_exception(call) => self
+                        .warn_of_denials(py, request.export(), false)
+                        .map(|()| found),
                     Ok(found) => Ok(found),
                     Err(error) => {
                         self.end_if_broken(&generation);
-                        if proves(C::KIND) {
+                        if proves(call) {
                             threads::hold_at_end(py);
                         }
                         Err(error)
@@ -89,17 +103,15 @@ impl LoadedAddon {
             Err(error) => {
                 if let Some((generation, header)) = buffers.unwanted.take() {
                     // The interruption is the error to report.
-                    let _ = self.count(py, &generation, header, &buffers, (None, &mut read));
+                    let _ = self.count(py, &generation, header, buffers, (None, read));
                     self.end_if_broken(&generation);
                 }
-                if proves(C::KIND) {
+                if proves(call) {
                     threads::hold_at_end(py);
                 }
                 Err(error)
             }
-        };
-        buffers.give();
-        result
+        }
     }
 
     #[cold]

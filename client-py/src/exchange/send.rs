@@ -111,6 +111,35 @@ impl LoadedAddon {
         Ok(Sent::Answered(header))
     }
 
+    /// Serves callbacks until the reply to a call comes that the host has taken without a frame.
+    #[cold]
+    pub(super) fn await_reply(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        lane: OpenConversation,
+        generation: &Arc<HostGeneration>,
+        (request, mut wait): (Request<'_>, CallWait<'_>),
+        buffers: &mut ExchangeBuffers,
+    ) -> PyResult<Header> {
+        let mut open = Some(lane);
+        let next = open
+            .as_mut()
+            .map(|open| open.lane.next(&mut buffers.body, &mut wait));
+        let mut header = match next {
+            Some(Ok(header)) => header,
+            Some(Err(error)) => {
+                let open = (&mut open, generation);
+                return Err(self.interrupted(py, open, request, (error, wait), buffers));
+            }
+            None => return Err(errors::lost_lane(self.label())),
+        };
+        while header.kind == FrameKind::Request {
+            let asked = (header, CallKind::Call, request);
+            header = self.serve_one(py, &mut open, generation, asked, buffers)?;
+        }
+        Ok(header)
+    }
+
     /// Announces a turn, or another request that needs an idle JS thread. Whether it may be sent.
     fn announce_turn(&self, lane: &Conversation, condition: TurnCondition) -> bool {
         if condition == TurnCondition::None {

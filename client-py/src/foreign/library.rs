@@ -20,8 +20,9 @@ use std::thread::{self, ThreadId};
 
 use hostd_client::{Resumed, SessionEnd, SessionLibrary, SharedSession, WakeTarget, lock};
 use hostd_protocol::in_process::{
-    FREE_NAME, FreeFunction, OPEN_NAME, OpenFunction, RESUME_NAME, ResumeFunction, SERVE_NAME,
-    ServeFunction, VERSION, VERSION_NAME, VersionFunction, Waker,
+    CALL_NAME, CallFunction, DirectCall, FREE_NAME, FreeFunction, OPEN_NAME, OpenFunction,
+    RESUME_NAME, ResumeFunction, SERVE_NAME, ServeFunction, VERSION, VERSION_NAME, VersionFunction,
+    Waker,
 };
 use hostd_protocol::memory::SharedMemory;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
@@ -38,6 +39,7 @@ pub(crate) struct InProcessLibrary {
     serve: ServeFunction,
     open: OpenFunction,
     resume: ResumeFunction,
+    call: CallFunction,
     free: FreeFunction,
     memory: Arc<SharedMemory>,
     /// The process that loaded it.
@@ -85,12 +87,15 @@ pub(crate) fn load(path: &Path) -> Result<Arc<InProcessLibrary>, String> {
     // SAFETY: L1; as above.
     let resume: Option<ResumeFunction> = unsafe { function(&library, RESUME_NAME) };
     // SAFETY: L1; as above.
+    let call: Option<CallFunction> = unsafe { function(&library, CALL_NAME) };
+    // SAFETY: L1; as above.
     let free: Option<FreeFunction> = unsafe { function(&library, FREE_NAME) };
     let _never_closed = library.into_raw();
     let library = Arc::new(InProcessLibrary {
         serve: serve.ok_or_else(|| missing(SERVE_NAME))?,
         open: open.ok_or_else(|| missing(OPEN_NAME))?,
         resume: resume.ok_or_else(|| missing(RESUME_NAME))?,
+        call: call.ok_or_else(|| missing(CALL_NAME))?,
         free: free.ok_or_else(|| missing(FREE_NAME))?,
         // SAFETY: L4.
         memory: unsafe { SharedMemory::of_process() },
@@ -157,6 +162,7 @@ impl SessionLibrary for InProcessLibrary {
         Ok(Box::new(LibrarySession {
             session,
             resume: self.resume,
+            call: self.call,
             free: self.free,
             owner: this_thread(),
         }))
@@ -175,6 +181,7 @@ impl SessionLibrary for InProcessLibrary {
 struct LibrarySession {
     session: *mut c_void,
     resume: ResumeFunction,
+    call: CallFunction,
     free: FreeFunction,
     owner: ThreadId,
 }
@@ -192,6 +199,16 @@ impl SharedSession for LibrarySession {
         }
         // SAFETY: L2; this is its thread, and it runs nothing: it would not be back here otherwise.
         Resumed::decode(unsafe { (self.resume)(self.session) })
+    }
+
+    #[inline]
+    fn call(&self, call: &mut DirectCall) -> Resumed {
+        if this_thread() != self.owner {
+            return Resumed::Waiting(None);
+        }
+        let call = std::ptr::from_mut(call).cast();
+        // SAFETY: L2; as above, and the call lives until this returns.
+        Resumed::decode(unsafe { (self.call)(self.session, call) })
     }
 }
 

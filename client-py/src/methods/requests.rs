@@ -67,6 +67,12 @@ impl<'a> Reference<'a> {
         this: Option<Reference<'_>>,
         arguments: CallArguments<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(result) = self
+            .addon()
+            .call_directly(py, self, name, this, arguments)?
+        {
+            return Ok(result);
+        }
         self.addon()
             .request(py, calls::Call, self.spec(name), &(self, this, arguments))
     }

@@ -440,6 +440,20 @@ fn many_threads_call_at_once_and_each_gets_its_own_reply() {
 }
 
 #[test]
+fn switch_to_the_client_can_wake_the_host() {
+    let (_client, mut host) = pair();
+    let switches = Rc::new(RefCell::new(0));
+    let noted = Rc::clone(&switches);
+    host.waiter.on_wait(Box::new(move |_| {
+        *noted.borrow_mut() += 1;
+        *noted.borrow() == 2
+    }));
+    let found = host.waiter.wait(None).unwrap();
+    assert!(found.woken && found.lanes.is_empty());
+    assert_eq!(*switches.borrow(), 2);
+}
+
+#[test]
 fn both_ends_on_one_thread_take_turns_in_the_waits_of_the_host() {
     let (client, mut host) = pair();
     let lease = Rc::new(RefCell::new(lease(&client)));
@@ -453,6 +467,7 @@ fn both_ends_on_one_thread_take_turns_in_the_waits_of_the_host() {
             theirs.borrow_mut().write(b"go").unwrap();
             theirs.borrow_mut().notify();
         }
+        false
     }));
     let found = host.waiter.wait(None).unwrap();
     assert_eq!(found.lanes.clone().collect::<Vec<_>>(), [number]);

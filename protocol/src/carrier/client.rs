@@ -12,6 +12,7 @@ use super::waiting::Idle;
 use crate::error::Result;
 use crate::frame::Header;
 use crate::ids::LaneNumber;
+use crate::in_process::DirectCall;
 
 /// The client's end of a session. Cloning it is cheap; any thread may use it.
 #[derive(Clone, Debug)]
@@ -114,6 +115,14 @@ pub enum ClientLane {
 }
 
 impl ClientLane {
+    /// Makes a call that takes no frame, if the host runs on this thread and looks at it.
+    #[inline]
+    pub fn call_directly(&mut self, call: &mut DirectCall) {
+        if let Self::Rings(lane) = self {
+            lane.call_directly(call);
+        }
+    }
+
     /// The lane's number.
     pub fn index(&self) -> LaneNumber {
         match self {

@@ -47,7 +47,7 @@ impl HostEnd {
     }
 
     /// Has every wait over shared-memory rings call `switch`: see [`hostd_shm::HostWaiter::on_wait`].
-    pub fn on_wait(&mut self, switch: Box<dyn Fn(Option<Duration>)>) {
+    pub fn on_wait(&mut self, switch: Box<dyn Fn(Option<Duration>) -> bool>) {
         if let Self::Lanes(end) = self {
             end.segment.waiter.on_wait(switch);
         }

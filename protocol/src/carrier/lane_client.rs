@@ -16,6 +16,7 @@ use super::waiting::{Check, Idle, slice, wait_for_lease, while_parked};
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
 use crate::ids::LaneNumber;
+use crate::in_process::DirectCall;
 
 /// How often the end of a session that ran on this thread is looked for.
 const END_POLL_INTERVAL: Duration = Duration::from_micros(100);
@@ -32,6 +33,9 @@ pub struct LaneClient {
 pub trait HostRunner: fmt::Debug + Send + Sync {
     /// Runs the host until it waits. False if it has ended.
     fn run(&self) -> bool;
+
+    /// As [`Self::run`], with a call that takes no frame.
+    fn call(&self, call: &mut DirectCall) -> bool;
 }
 
 impl LaneClient {
@@ -103,6 +107,14 @@ impl LeasedLane {
 
     pub(super) fn terms(&self) -> Terms {
         self.terms
+    }
+
+    /// Makes a call that takes no frame, if the host runs on this thread and looks at it.
+    pub(super) fn call_directly(&mut self, call: &mut DirectCall) {
+        if let Some(runner) = &self.runner {
+            call.request.lane = self.lease.index().number();
+            runner.call(call);
+        }
     }
 
     /// Runs the host on this thread until there is what is waited for.

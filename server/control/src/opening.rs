@@ -66,7 +66,7 @@ pub struct Surroundings {
     /// Called from any thread when the JS thread is to be run, where nothing else wakes it.
     pub on_wake: Option<Arc<WakeHook>>,
     /// What waits of the JS thread call in place of parking: see [`HostEnd::on_wait`].
-    pub on_wait: Option<Box<dyn Fn(Option<Duration>)>>,
+    pub on_wait: Option<Box<dyn Fn(Option<Duration>) -> bool>>,
 }
 
 impl fmt::Debug for Surroundings {

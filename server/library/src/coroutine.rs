@@ -6,6 +6,9 @@
 //! [`SharedThread::resume`] and the switch back; it is set before and taken off after that.
 //!
 //! N3: a session is resumed on the thread that made it. What is parked is put back there only.
+//!
+//! N4: the address of a direct call is used only between the client's call and the next switch back to the
+//! client, which takes it off.
 
 #![expect(
     unsafe_code,
@@ -25,10 +28,13 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use hostd_control::logs::{self, SessionLog};
 use hostd_napi::ParkedHost;
-use hostd_protocol::in_process::{Resumed, SessionEnd};
+use hostd_protocol::in_process::{
+    DirectCall, DirectRequest, DirectState, Resumed, Scalar, SessionEnd,
+};
 use hostd_protocol::memory::SharedMemory;
 use hostd_session::{ParkedSession, Session, WakeHook};
 
+use crate::hooks::DirectCalls;
 use crate::serve::{Sharing, serve};
 
 type SessionYielder = Yielder<(), Option<Duration>>;
@@ -41,6 +47,8 @@ thread_local! {
     static OCCUPANT: Cell<u64> = const { Cell::new(0) };
     /// What it knows of the others, by their numbers.
     static PARKED: RefCell<Vec<(u64, Parked)>> = const { RefCell::new(Vec::new()) };
+    /// The call that the client makes, while it waits for the session in place (N4).
+    static CALL: Cell<*mut DirectCall> = const { Cell::new(ptr::null_mut()) };
     static NEXT_NUMBER: Cell<u64> = const { Cell::new(1) };
 }
 
@@ -77,18 +85,41 @@ impl fmt::Debug for SharedThread {
     }
 }
 
-/// Lets the client run: called by the session, on its own stack.
-fn switch(time: Option<Duration>) {
+/// Takes the call that the client makes without a frame.
+fn take_direct() -> Option<DirectRequest> {
+    // SAFETY: N4.
+    let call = unsafe { CALL.get().as_mut() }?;
+    if call.state != DirectState::Untaken {
+        return None;
+    }
+    call.state = DirectState::Taken;
+    Some(call.request)
+}
+
+/// Answers that call, if the client still waits for it in place.
+fn answer_direct(result: Scalar) -> bool {
+    // SAFETY: N4.
+    let call = unsafe { CALL.get().as_mut() };
+    call.is_some_and(|call| {
+        call.state = DirectState::Answered(result);
+        true
+    })
+}
+
+/// Lets the client run: called by the session, on its own stack. Whether the client makes a call.
+fn switch(time: Option<Duration>) -> bool {
+    CALL.set(ptr::null_mut());
     let yielder = RUNNING.get();
     // SAFETY: N2; null, or the yielder of the coroutine that runs.
     if let Some(yielder) = unsafe { yielder.as_ref() } {
         yielder.suspend(time);
     }
+    !CALL.get().is_null()
 }
 
 /// Lets the client check its deadline and signals.
 fn pause() {
-    switch(Some(Duration::ZERO));
+    let _ = switch(Some(Duration::ZERO));
 }
 
 impl SharedThread {
@@ -105,6 +136,10 @@ impl SharedThread {
             let sharing = Sharing {
                 wait: switch,
                 pause,
+                direct: DirectCalls {
+                    take: take_direct,
+                    answer: answer_direct,
+                },
                 on_wake,
             };
             serve(control, (stack_bytes, memory), Some(sharing))
@@ -114,6 +149,14 @@ impl SharedThread {
             coroutine: Some(ManuallyDrop::new(Coroutine::with_stack(stack, run))),
             yielder: Cell::new(ptr::null()),
         })
+    }
+
+    /// Has the session make a call, and runs it until it waits, or has ended.
+    pub(crate) fn call(&mut self, call: *mut DirectCall) -> Resumed {
+        CALL.set(call);
+        let resumed = self.resume();
+        CALL.set(ptr::null_mut());
+        resumed
     }
 
     /// Runs the session until it waits, or has ended.

@@ -4,10 +4,20 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use hostd_protocol::in_process::{DirectRequest, Scalar};
 use hostd_session::SessionHooks;
 
 /// JavaScript that runs on the client's thread lets the client check its deadline and signals so often.
 const PAUSE_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The calls that the client makes without a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DirectCalls {
+    /// Takes the one that is made.
+    pub(crate) take: fn() -> Option<DirectRequest>,
+    /// Answers it, if the client still waits in place.
+    pub(crate) answer: fn(Scalar) -> bool,
+}
 
 /// The hooks of one session.
 #[derive(Debug)]
@@ -16,12 +26,22 @@ pub(crate) struct InProcessHooks {
     pub(crate) exited: Rc<Cell<Option<i32>>>,
     /// What to call where JavaScript runs on the client's thread, and when that was called last.
     pub(crate) pause: Option<(fn(), Cell<Instant>)>,
+    /// Where the session runs on the client's thread.
+    pub(crate) direct: Option<DirectCalls>,
 }
 
 impl SessionHooks for InProcessHooks {
     /// Python goes on: it returns, and the session ends.
     fn exit(&self, code: i32) {
         self.exited.set(Some(code));
+    }
+
+    fn take_direct(&self) -> Option<DirectRequest> {
+        self.direct.and_then(|calls| (calls.take)())
+    }
+
+    fn answer_direct(&self, result: Scalar) -> bool {
+        self.direct.is_some_and(|calls| (calls.answer)(result))
     }
 
     fn pause(&self) {

@@ -87,6 +87,16 @@ unsafe extern "C" fn napi_python_library_resume(session: *mut c_void) -> u64 {
     resumed.encode()
 }
 
+/// See [`hostd_protocol::in_process::CallFunction`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn napi_python_library_call(session: *mut c_void, call: *mut c_void) -> u64 {
+    // SAFETY: N1; the pointer is of `napi_python_library_open`, and no other call uses it.
+    let session = unsafe { &mut *session.cast::<SharedThread>() };
+    let resumed = catch_unwind(AssertUnwindSafe(|| session.call(call.cast())));
+    let resumed = resumed.unwrap_or(Resumed::Ended(SessionEnd::Lost));
+    resumed.encode()
+}
+
 /// See [`hostd_protocol::in_process::FreeFunction`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn napi_python_library_free(session: *mut c_void) {

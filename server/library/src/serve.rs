@@ -15,15 +15,17 @@ use hostd_protocol::in_process::SessionEnd;
 use hostd_protocol::memory::SharedMemory;
 use hostd_session::{Ended, WakeHook};
 
-use crate::hooks::InProcessHooks;
+use crate::hooks::{DirectCalls, InProcessHooks};
 
 /// How a session runs that shares its thread with the client.
 #[derive(Debug)]
 pub(crate) struct Sharing {
     /// Lets the client run, for as long as the session may wait.
-    pub(crate) wait: fn(Option<Duration>),
+    pub(crate) wait: fn(Option<Duration>) -> bool,
     /// Lets the client run while JavaScript is under way.
     pub(crate) pause: fn(),
+    /// The calls that the client makes without a frame.
+    pub(crate) direct: DirectCalls,
     /// Called from any thread when the session has something to do.
     pub(crate) on_wake: Arc<WakeHook>,
 }
@@ -60,6 +62,7 @@ fn start(
     let hooks = InProcessHooks {
         exited: Rc::clone(&exited),
         pause: pause.map(|pause| (pause, Cell::new(Instant::now()))),
+        direct: sharing.as_ref().map(|sharing| sharing.direct),
     };
     let wait = sharing.as_ref().map(|sharing| sharing.wait);
     let surroundings = Surroundings {
@@ -68,7 +71,7 @@ fn start(
         process_memory: Some(memory),
         hooks: Box::new(hooks),
         on_wake: sharing.map(|sharing| sharing.on_wake),
-        on_wait: wait.map(|wait| Box::new(wait) as Box<dyn Fn(Option<Duration>)>),
+        on_wait: wait.map(|wait| Box::new(wait) as Box<dyn Fn(Option<Duration>) -> bool>),
     };
     let Opened {
         session,

@@ -199,7 +199,7 @@ impl Session {
             self.out_of_order.borrow_mut().insert(lane, (header, body));
             return Ok(());
         }
-        self.serve_lane(lane, &header, &mut body);
+        self.serve_lane(lane, || self.serve(lane, &header, &mut body));
         if self.is_lost() {
             return Err(ProtocolError::Disconnected);
         }

@@ -195,7 +195,7 @@ impl Session {
     }
 
     /// The client handles a promise that is sent to it: its rejection is not unhandled.
-    fn result(&self, result: JsResult) -> Result<Value, Refusal> {
+    pub(super) fn result(&self, result: JsResult) -> Result<Value, Refusal> {
         let value = result?;
         if value.is_object() && self.rt.is_promise(&value) {
             self.take_care_of(&value)?;

@@ -10,6 +10,7 @@ mod answer;
 mod ask;
 mod calls;
 mod describe;
+mod direct;
 #[cfg(feature = "faults")]
 pub mod fault;
 mod hooks;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use hostd_protocol::in_process::{DirectRequest, Scalar};
+
 use hostd_napi::StartError;
 use hostd_protocol::carrier::{HostEnd, HostWakePipe};
 use hostd_protocol::frame::Denial;
@@ -68,6 +70,16 @@ pub trait SessionHooks: fmt::Debug {
     /// Called while JavaScript runs, at the engine's interval: lets other work of the thread go on where
     /// the thread is the client's.
     fn pause(&self) {}
+
+    /// Takes a call that the client makes without a frame.
+    fn take_direct(&self) -> Option<DirectRequest> {
+        None
+    }
+
+    /// Answers that call, if the client still waits for it in place.
+    fn answer_direct(&self, _result: Scalar) -> bool {
+        false
+    }
 
     /// Takes the system calls that were denied since the last time. Called for each frame: it must
     /// not allocate if there are none.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::Wake;
 use hostd_protocol::error::{ProtocolError, Result};
-use hostd_protocol::frame::{FrameKind, Header};
+use hostd_protocol::frame::FrameKind;
 use hostd_protocol::ids::{HOME_LANE, LaneNumber};
 
 use super::Session;
@@ -43,7 +43,10 @@ impl Session {
                     if self.end.borrow_mut().take_declined() {
                         self.announce_again();
                     }
-                    Ok(())
+                    match self.hooks.take_direct() {
+                        Some(request) => self.serve_direct(&request),
+                        None => Ok(()),
+                    }
                 }
                 Ok(Wake::TimedOut) => {
                     if self.end.borrow_mut().take_declined() {
@@ -95,7 +98,13 @@ impl Session {
         if header.kind != FrameKind::Request {
             return Err(ProtocolError::violation("a reply without a request"));
         }
-        self.serve_lane(lane, &header, body);
+        self.serve_lane(lane, || self.serve(lane, &header, body));
+        self.finish_outermost();
+        Ok(())
+    }
+
+    /// What is left to do after a call.
+    pub(super) fn finish_outermost(&self) {
         self.host.note_activity();
         if self.served.get().is_multiple_of(AGE_INTERVAL_CALLS) {
             self.age();
@@ -107,16 +116,15 @@ impl Session {
         if self.has_pending() {
             self.announce_turn();
         }
-        Ok(())
     }
 
     /// Serves a request; meanwhile its lane is the one that is being served.
-    pub(super) fn serve_lane(&self, lane: LaneNumber, header: &Header, body: &mut Vec<u8>) {
+    pub(super) fn serve_lane(&self, lane: LaneNumber, serve: impl FnOnce()) {
         self.cache_cancel_flag(lane);
         let below = self.lane.replace(Some(lane));
         // A crash record names the lane.
         let outer = self.hooks.swap_lane(u32::from(lane.number()));
-        self.serve(lane, header, body);
+        serve();
         self.hooks.swap_lane(outer);
         self.lane.set(below);
     }

@@ -19,21 +19,31 @@ impl Session {
     pub(super) fn serve(&self, lane: LaneNumber, header: &Header, body: &mut Vec<u8>) {
         let level = self.levels.borrow_mut().pop().unwrap_or_default();
         level.body.replace(std::mem::take(body));
-        self.open.borrow_mut().push(Rc::clone(&level));
-        self.nested.set(self.nested.get() + 1);
-        self.served.set(self.served.get() + 1);
-        let served = catch_unwind(AssertUnwindSafe(|| {
+        self.serve_at(&level, (lane, header), || {
             let answer = self.host.enter(|_| self.dispatch(header, &level));
             self.reply(lane, header, &level, answer);
-        }));
+        });
+        std::mem::swap(body, &mut level.body.borrow_mut());
+        self.levels.borrow_mut().push(level);
+    }
+
+    /// Runs what serves a request; if it panics, the host replies that.
+    pub(super) fn serve_at(
+        &self,
+        level: &Rc<Level>,
+        (lane, header): (LaneNumber, &Header),
+        act: impl FnOnce(),
+    ) {
+        self.open.borrow_mut().push(Rc::clone(level));
+        self.nested.set(self.nested.get() + 1);
+        self.served.set(self.served.get() + 1);
+        let served = catch_unwind(AssertUnwindSafe(act));
         if served.is_err() {
-            self.panicked(lane, header, &level);
+            self.panicked(lane, header, level);
         }
         self.nested.set(self.nested.get() - 1);
         self.open.borrow_mut().pop();
         level.clear();
-        std::mem::swap(body, &mut level.body.borrow_mut());
-        self.levels.borrow_mut().push(level);
     }
 
     fn dispatch(&self, header: &Header, level: &Level) -> Result<Answer, Refusal> {
@@ -45,6 +55,12 @@ impl Session {
             let text = format!("unknown call number {}", header.number);
             return Err(Refusal::Unread(RemoteError::Unsupported(text)));
         };
+        self.refuse(call)?;
+        self.run_call(call, reader, level)
+    }
+
+    /// Why no call may run, if so.
+    pub(super) fn refuse(&self, call: CallKind) -> Result<(), Refusal> {
         if self.nested.get() > self.limits.nested_requests {
             let limit = self.limits.nested_requests;
             let text = format!("more than {limit} nested calls");
@@ -57,7 +73,7 @@ impl Session {
             let text = "the host failed in an earlier call (a defect of the host); restart it";
             return Err(Refusal::Unread(RemoteError::Host(text.to_owned())));
         }
-        self.run_call(call, reader, level)
+        Ok(())
     }
 
     pub(super) fn take_releases(
@@ -79,7 +95,7 @@ impl Session {
     }
 
     /// Sends the reply. What cannot be sent becomes a failure that says so.
-    fn reply(
+    pub(super) fn reply(
         &self,
         lane: LaneNumber,
         header: &Header,

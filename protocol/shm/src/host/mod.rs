@@ -114,8 +114,8 @@ impl HostWaiter {
 
     /// Has every wait of this end call `switch`, in place of spinning and parking, with the time that it
     /// may take: where the client's end runs on the same thread. It returns once that has notified this
-    /// end, or for no reason. Can be set once.
-    pub fn on_wait(&mut self, switch: Box<dyn Fn(Option<Duration>)>) {
+    /// end, or for no reason; true wakes the thread as a [`FutexWaker`] does. Can be set once.
+    pub fn on_wait(&mut self, switch: Box<dyn Fn(Option<Duration>) -> bool>) {
         let _ = self.shared.switch.set(switch);
     }
 

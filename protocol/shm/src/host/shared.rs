@@ -41,8 +41,9 @@ pub(super) struct Shared {
     pub(super) switch: OnceCell<Box<Switch>>,
 }
 
-/// Lets the client's end run on this thread, for as long as the host may wait.
-pub(super) type Switch = dyn Fn(Option<Duration>);
+/// Lets the client's end run on this thread, for as long as the host may wait. Whether there is something
+/// else to do than what the rings have.
+pub(super) type Switch = dyn Fn(Option<Duration>) -> bool;
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,7 +245,9 @@ impl Shared {
             if left == Some(Duration::ZERO) {
                 return None;
             }
-            switch(left);
+            if switch(left) {
+                self.woken.store(1, Relaxed);
+            }
         }
     }
 

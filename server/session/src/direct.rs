@@ -1,0 +1,91 @@
+//! Calls of the client that take no frame: with scalars, from the thread that the session runs on.
+
+use hostd_engine::Value;
+use hostd_protocol::calls::CallKind;
+use hostd_protocol::error::{ProtocolError, RemoteError, Result};
+use hostd_protocol::frame::{Flags, FrameKind, Header};
+use hostd_protocol::ids::{CallId, LaneNumber, SlotId};
+use hostd_protocol::in_process::{DirectRequest, Scalar};
+
+use super::Session;
+use super::answer::{Answer, Refusal};
+
+impl Session {
+    /// Makes the call. The result is passed in place if it is a scalar and nothing else is due to be sent;
+    /// otherwise a frame replies.
+    pub(super) fn serve_direct(&self, request: &DirectRequest) -> Result {
+        let Some(lane) = LaneNumber::new(request.lane.into()) else {
+            return Err(ProtocolError::violation(
+                "a call on a lane that does not exist",
+            ));
+        };
+        let header = Header {
+            body_len: 0,
+            kind: FrameKind::Request,
+            flags: Flags::NONE,
+            number: CallKind::Call.number(),
+            call: CallId(request.call),
+            generation: self.generation,
+        };
+        let level = self.levels.borrow_mut().pop().unwrap_or_default();
+        level.flags.set(Flags::NONE);
+        level.compared.set(self.rt.mutations());
+        self.serve_lane(lane, || {
+            self.serve_at(&level, (lane, &header), || {
+                let answer = self.host.enter(|_| self.call_directly(request));
+                let scalar = match &answer {
+                    Ok(Answer::Value(value)) => scalar(value),
+                    _ => None,
+                };
+                let is_answered = scalar.is_some_and(|scalar| {
+                    !self.tables.remotes.borrow().has_released()
+                        && !self.has_left()
+                        && self.hooks.answer_direct(scalar)
+                });
+                if is_answered {
+                    self.tables.fresh.set(None);
+                } else {
+                    self.reply(lane, &header, &level, answer);
+                }
+            });
+        });
+        self.levels.borrow_mut().push(level);
+        self.finish_outermost();
+        Ok(())
+    }
+
+    fn call_directly(&self, request: &DirectRequest) -> Result<Answer, Refusal> {
+        self.refuse(CallKind::Call)?;
+        let function = self.tables.held(id(request.function)?)?;
+        let this = match SlotId::new(request.this) {
+            Some(id) => self.tables.held(id)?,
+            None => Value::UNDEFINED,
+        };
+        let arguments = request.arguments.map(|argument| match argument {
+            Scalar::Undefined => Value::UNDEFINED,
+            Scalar::Null => Value::NULL,
+            Scalar::Bool(flag) => Value::from(flag),
+            Scalar::Number(number) => Value::from(number),
+        });
+        let count = usize::from(request.count).min(arguments.len());
+        let result = self.rt.call(&function, &this, &arguments[..count]);
+        self.result(result).map(Answer::Value)
+    }
+}
+
+fn id(number: u32) -> Result<SlotId, Refusal> {
+    SlotId::new(number).ok_or_else(|| RemoteError::Stale(number).into())
+}
+
+fn scalar(value: &Value) -> Option<Scalar> {
+    if let Some(number) = value.as_f64() {
+        return Some(Scalar::Number(number));
+    }
+    if let Some(flag) = value.as_bool() {
+        return Some(Scalar::Bool(flag));
+    }
+    if value.is_undefined() {
+        return Some(Scalar::Undefined);
+    }
+    value.is_null().then_some(Scalar::Null)
+}
