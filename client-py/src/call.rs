@@ -32,6 +32,7 @@ use std::hint::black_box;
 use std::ptr;
 use std::thread;
 
+use arc_swap::ArcSwapOption;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -99,6 +100,9 @@ impl Drop for Stay {
 /// interpreter aborts if it has no memory for a new state.
 pub(crate) fn keep_thread_state(body: impl FnOnce()) {
     reserve::wait_for_thread_state();
+    // The end of an `ArcSwap` registers a destructor of the thread once, and glibc aborts if it has no
+    // memory for that.
+    drop(ArcSwapOption::<()>::empty());
     // SAFETY: C1; it is called in the middle of another pair, so the state outlives that.
     let kept = Python::try_attach(|_| unsafe { ffi::PyGILState_Ensure() });
     body();
