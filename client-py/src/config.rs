@@ -42,7 +42,7 @@ pub(crate) struct AddonConfig {
     pub(crate) policy: String,
     /// Whether calls of other threads run while a callback waits.
     pub(crate) nested_threads: bool,
-    /// The `Sandbox` of the hosts; None if they have none.
+    /// The `Sandbox` of the hosts, or the name of its policy; None if they have none.
     pub(crate) sandbox: Option<Py<PyAny>>,
     /// The paths of the addon's own package, which a sandboxed host may read.
     pub(crate) package: Vec<PathBuf>,

@@ -10,6 +10,7 @@ use pyo3::sync::PyOnceLock;
 
 use crate::call::call;
 use crate::fallible::{self, Arguments};
+use crate::sandbox;
 
 /// The denials of one addon's hosts.
 pub(crate) struct Denials {
@@ -42,12 +43,12 @@ impl Denials {
     pub(crate) fn add(
         &self,
         py: Python<'_>,
-        sandbox: &Py<PyAny>,
+        confined: &Py<PyAny>,
         denials: &[Denial],
     ) -> PyResult<()> {
         let kept = self.kept.get_or_try_init(py, || {
             let class = fallible::import(py, "napi_python._denials", "Denials")?;
-            call(&class, (sandbox,)).map(Bound::unbind)
+            call(&class, (sandbox::options(py, confined)?,)).map(Bound::unbind)
         })?;
         let bytes = |text: &[u8]| fallible::bytes(py, text);
         let add = kept.bind(py).getattr(intern!(py, "add"))?;

@@ -7,17 +7,26 @@ use std::path::PathBuf;
 
 use hostd_protocol::confinement::{Confinement, Mechanism, PolicyName};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
+use crate::call::call;
 use crate::fallible;
 
 /// The policy as it is sent to the host, which may also read these paths of the addon's package.
-/// `options` is a `Sandbox`, which has checked its options.
+/// `confined` is the name of a policy, or a `Sandbox`, which has checked its options.
 pub(crate) fn confinement(
-    options: &Bound<'_, PyAny>,
+    confined: &Bound<'_, PyAny>,
     package: &[PathBuf],
 ) -> PyResult<Confinement> {
-    let get = |name: &str| options.getattr(name);
     let bytes = |paths: Vec<OsString>| paths.into_iter().map(OsStringExt::into_vec).collect();
+    if let Ok(name) = confined.cast::<PyString>() {
+        let package = package.iter().map(OsString::from).collect();
+        return Ok(Confinement {
+            read: bytes(package),
+            ..Confinement::named(policy_name(name)?)
+        });
+    }
+    let get = |name: &str| confined.getattr(name);
     let mut read: Vec<OsString> = get("read")?.extract()?;
     read.extend(package.iter().map(OsString::from));
     let mut write: Vec<OsString> = get("write")?.extract()?;
@@ -28,11 +37,7 @@ pub(crate) fn confinement(
     let scratch_is_temporary = scratch.as_ref().is_some_and(|scratch| scratch == "auto");
     let scratch = scratch.filter(|_| !scratch_is_temporary);
     Ok(Confinement {
-        policy: if get("policy")?.eq("strict")? {
-            PolicyName::Strict
-        } else {
-            PolicyName::Default
-        },
+        policy: policy_name(&get("policy")?)?,
         read: bytes(read),
         write: bytes(write),
         scratch: scratch.map(OsStringExt::into_vec),
@@ -53,10 +58,26 @@ pub(crate) fn confinement(
     })
 }
 
+fn policy_name(name: &Bound<'_, PyAny>) -> PyResult<PolicyName> {
+    Ok(if name.eq("strict")? {
+        PolicyName::Strict
+    } else {
+        PolicyName::Default
+    })
+}
+
+/// The `Sandbox` of what may be the name of a policy. Its module is imported for that.
+pub(crate) fn options<'py>(py: Python<'py>, confined: &Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    call(
+        &fallible::import(py, "napi_python._sandbox", "options_of")?,
+        (confined,),
+    )
+}
+
 /// A report as Python shows it.
 pub(crate) fn report<'py>(
     py: Python<'py>,
-    policy: &Py<PyAny>,
+    confined: Option<&Py<PyAny>>,
     package: &[PathBuf],
     applied: Vec<Mechanism>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -72,5 +93,6 @@ pub(crate) fn report<'py>(
         (name, required, state, errno, detail)
     };
     let entries: Vec<_> = applied.into_iter().map(entry).collect();
-    fallible::import(py, "napi_python._sandbox", "report")?.call1((policy, package, entries))
+    let options = confined.map(|confined| options(py, confined)).transpose()?;
+    fallible::import(py, "napi_python._sandbox", "report")?.call1((options, package, entries))
 }

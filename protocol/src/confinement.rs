@@ -62,6 +62,33 @@ pub struct Confinement {
     pub diagnose: bool,
 }
 
+impl Confinement {
+    /// A named policy as it is, for hosts of this process.
+    #[must_use]
+    pub fn named(policy: PolicyName) -> Self {
+        Self {
+            policy,
+            read: Vec::new(),
+            write: Vec::new(),
+            scratch: None,
+            scratch_is_temporary: true,
+            network: false,
+            subprocess: false,
+            watch: false,
+            unix: false,
+            exec_memory: None,
+            memory: None,
+            cpu: None,
+            threads: None,
+            files: None,
+            file_size: None,
+            client: std::process::id(),
+            degrade: false,
+            diagnose: false,
+        }
+    }
+}
+
 /// The state of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MechanismState {

@@ -8,7 +8,8 @@ addon.add(1, 2)
 ```
 """
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Final
 
 from napi_python._addon import load_addon
 from napi_python._callables import pass_this
@@ -34,7 +35,6 @@ from napi_python._errors import (
     StaleHandleError,
     WrongThreadError,
 )
-from napi_python._install import InstalledPackage, install
 from napi_python._modules import open_host, require
 from napi_python._native import (
     Addon,
@@ -60,13 +60,14 @@ from napi_python._native import (
 from napi_python._output import on_uncaught
 from napi_python._policy import by_ref, expose
 from napi_python._pool import BufferPool, PoolBuffer, PoolGuard
-from napi_python._restart import RestartPolicy
-from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
 from napi_python._values import BigInt, Object, undefined
 from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
 
 if TYPE_CHECKING:
     from napi_python._aio import aio
+    from napi_python._install import InstalledPackage, install
+    from napi_python._restart_policy import RestartPolicy
+    from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
 
 __all__ = [
     "Addon",
@@ -135,15 +136,27 @@ __all__ = [
 ]
 
 
+# Names that are imported at their first use: their modules need parts of the standard library that
+# take longer to import than all of this package.
+_LATER: Final = {
+    "InstalledPackage": "_install",
+    "Mechanism": "_sandbox",
+    "RestartPolicy": "_restart_policy",
+    "Sandbox": "_sandbox",
+    "SandboxReport": "_sandbox",
+    "aio": "_aio",
+    "install": "_install",
+}
+
+
 def __getattr__(name: str) -> object:
-    """Imports `aio` when it is used: asyncio takes longer to import than all of this package."""
-    if name != "aio":
+    """Imports a name at its first use."""
+    if name not in _LATER:
         text = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(text, name=name)
-    from napi_python._aio import aio  # noqa: PLC0415 - see above
-
-    globals()[name] = aio
-    return aio
+    module = importlib.import_module(f"{__name__}.{_LATER[name]}")
+    globals()[name] = found = getattr(module, name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import atexit
 import os
-import pathlib
 from typing import TYPE_CHECKING, Literal
 
 # Native code uses _denials and _hints, also at the end of the interpreter, when imports fail.
-from napi_python import _denials, _hints, _native, _sandbox, _text  # noqa: F401
+from napi_python import _denials, _environment, _hints, _native, _restart, _text  # noqa: F401
 from napi_python._errors import LoadError
-from napi_python._restart import RestartPolicy, native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Sandbox
 
 HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
@@ -30,27 +29,32 @@ def _host_binary() -> str:
             text = f"{HOST_VARIABLE} is set to {given}, which does not exist or is not executable"
             raise LoadError(text, path=given)
         return given
-    bundled = pathlib.Path(__file__).with_name("_bin") / "napi-hostd"
+    bundled = _bundled("napi-hostd")
     if not os.access(bundled, os.X_OK):
         text = (
             f"the host program {bundled} does not exist: install napi_python from its wheel, "
             f"or set {HOST_VARIABLE} to a napi-hostd that you built"
         )
-        raise LoadError(text, path=str(bundled))
-    return str(bundled)
+        raise LoadError(text, path=bundled)
+    return bundled
 
 
-def _label(name: str | None, path: pathlib.Path) -> str:
+def _bundled(name: str) -> str:
+    """Returns the path of a file that the package brings."""
+    return os.path.join(os.path.dirname(__file__), "_bin", name)
+
+
+def _label(name: str | None, path: str) -> str:
     """Returns the name of an addon in messages and logs: `name`, or that of its file."""
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be str or None, got {name!r}")
-    stem = path.name.removesuffix(".node").removesuffix(".so").removeprefix("lib")
+    stem = os.path.basename(path).removesuffix(".node").removesuffix(".so").removeprefix("lib")
     return _text.name(name or stem or "addon")
 
 
 def _library() -> str:
     """Returns the path of the library that runs addons in this process."""
-    return str(pathlib.Path(__file__).with_name("_bin") / "libhostd_library.so")
+    return _bundled("libhostd_library.so")
 
 
 def _check_in_process(thread: str, **given: object) -> None:
@@ -177,7 +181,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
 
 
 def open_addon(  # noqa: PLR0913 - all but the first are options
-    path: pathlib.Path,
+    path: str,
     module: tuple[str | None, str] | None,
     label: str,
     *,
@@ -204,27 +208,18 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         sandbox, restart = "none", "never"
     elif thread != "own":
         raise ValueError(f"thread={thread!r} needs isolated=False")
-    confined = _sandbox.parse("default" if sandbox is None else sandbox)
+    confined = _confined("default" if sandbox is None else sandbox)
     if remote not in (None, "public", "exposed"):
         raise ValueError(f"remote must be 'public' or 'exposed', got {remote!r}")
-    numbers, policy = native("on-crash" if restart is None else restart)
+    numbers, policy = _restart.native("on-crash" if restart is None else restart)
     if not isolated:
         policy = "it ran in this process; host(addon).restart() starts it anew"
     if carrier not in ("auto", "lanes", "socket"):
         raise ValueError(f"carrier must be 'auto', 'lanes' or 'socket', got {carrier!r}")
     _check_numbers(start_timeout, timeout, max_values, unsolicited_cpu)
-    if address is not None and (env is not None or (confined is not None and confined.env)):
-        text = (
-            "env= cannot be combined with address=: the process gets the environment of the "
-            "server; set the variables there"
-        )
-        raise ValueError(text)
-    if env is not None:
-        env = _sandbox.environment_of(env)
-    if confined is not None:
-        env = None if address is not None else _sandbox.environment(confined, env)
+    env = _environment_of(confined, env, address)
     return _native._open(  # noqa: SLF001 - of this package
-        str(path),
+        path,
         module=module,
         label=label,
         binary=_binary(isolated, address),
@@ -233,7 +228,7 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         restart=numbers,
         policy=policy,
         env=None if env is None else list(env.items()),
-        address=None if address is None else str(_socket(address)),
+        address=None if address is None else _socket(address),
         carrier=carrier,
         start_timeout=float(start_timeout),
         timeout=None if timeout is None else float(timeout),
@@ -246,22 +241,66 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
     )
 
 
+def _confined(value: object) -> Literal["default", "strict"] | Sandbox | None:
+    """Returns the policy or the options that `sandbox=` names, None for "none"."""
+    if value == "none":
+        return None
+    if value == "default" or value == "strict":  # noqa: PLR1714 - they are literals
+        return value
+    from napi_python._sandbox import Sandbox  # noqa: PLC0415 - takes long to import
+
+    if isinstance(value, Sandbox):
+        return value
+    text = f"sandbox must be 'default', 'strict', 'none' or a Sandbox(...), got {value!r}"
+    raise (ValueError if isinstance(value, str) else TypeError)(text)
+
+
+def _environment_of(
+    confined: Literal["default", "strict"] | Sandbox | None,
+    given: Mapping[str, str] | None,
+    address: str | os.PathLike[str] | None,
+) -> dict[str, str] | None:
+    """Returns the environment of a host, None for this process' or a server's own."""
+    options = None if isinstance(confined, str) else confined
+    if address is not None and (given is not None or (options is not None and options.env)):
+        text = (
+            "env= cannot be combined with address=: the process gets the environment of the "
+            "server; set the variables there"
+        )
+        raise ValueError(text)
+    checked = None if given is None else _environment.checked(given)
+    if confined is None or address is not None:
+        return checked
+    passed = _environment.confined(checked)
+    if options is None:
+        return passed
+    passed |= options.env
+    own = options.scratch
+    return passed if own in (None, "auto") else _environment.with_folder(passed, str(own))
+
+
 def _binary(isolated: bool, address: str | os.PathLike[str] | None) -> str:  # noqa: FBT001
     """Returns the path of what starts the process, for messages too."""
     if not isolated:
         return _library()
-    return _host_binary() if address is None else str(_socket(address))
+    return _host_binary() if address is None else _socket(address)
 
 
-def _socket(address: str | os.PathLike[str]) -> pathlib.Path:
+def _socket(address: str | os.PathLike[str]) -> str:
     """Returns the absolute path of a server's socket."""
     text = os.fsdecode(address)
     if not text or "\0" in text:
         raise ValueError(f"address must be the path of a socket, got {text!r}")
-    return pathlib.Path(text).absolute()
+    return absolute(text)
 
 
-def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
+def absolute(path: str) -> str:
+    """Returns an absolute path, with links and `..` as they are."""
+    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"
+    return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))
+
+
+def _addon_file(path: str | os.PathLike[str]) -> str:
     """Returns the absolute path of the addon's file."""
     text = os.fspath(path)
     if not isinstance(text, str):
@@ -269,18 +308,18 @@ def _addon_file(path: str | os.PathLike[str]) -> pathlib.Path:
     if "\0" in text:
         message = f"the path {text!r} contains a NUL character"
         raise LoadError(message, path=text)
-    file = pathlib.Path(text).absolute()
-    if not file.exists():
+    file = absolute(text)
+    if not os.path.exists(file):
         message = f"the file {file} does not exist; build or install the addon first"
         if not text.endswith((".node", ".so")):
             message = f"{message}, or write require({text!r}) to load a package"
-        raise LoadError(message, path=str(file))
-    if (file / "package.json").is_file():
-        message = f"{file} is a package; write require({str(file)!r}) to load it"
-        raise LoadError(message, path=str(file))
-    if not file.is_file():
+        raise LoadError(message, path=file)
+    if os.path.isfile(os.path.join(file, "package.json")):
+        message = f"{file} is a package; write require({file!r}) to load it"
+        raise LoadError(message, path=file)
+    if not os.path.isfile(file):
         message = f"{file} is not a file; pass the path of the .node file"
-        raise LoadError(message, path=str(file))
+        raise LoadError(message, path=file)
     return file
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import inspect
+import types
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, final
 
 from napi_python._values import Object
@@ -13,11 +13,6 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-_POSITIONAL: Final = (
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-)
 
 
 @final
@@ -66,13 +61,21 @@ def length_of(value: Callable[..., object]) -> int:
     """
     if isinstance(value, PassThis):
         return max(0, length_of(value.function) - 1)
+    if isinstance(value, types.MethodType):
+        return max(0, length_of(value.__func__) - 1)
+    # In its dict a function may have the signature of another one.
+    if isinstance(value, types.FunctionType) and not value.__dict__:
+        return value.__code__.co_argcount - len(value.__defaults__ or ())
+    import inspect  # noqa: PLC0415 - takes long to import
+
     try:
         parameters = inspect.signature(value).parameters.values()
     except (TypeError, ValueError):
         return 0
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     length = 0
     for parameter in parameters:
-        if parameter.kind not in _POSITIONAL or parameter.default is not inspect.Parameter.empty:
+        if parameter.kind not in positional or parameter.default is not inspect.Parameter.empty:
             break
         length += 1
     return length
@@ -84,6 +87,8 @@ def with_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
     The object comes after an argument for each positional parameter without a default, as the
     options that many JavaScript functions take do.
     """
+    import inspect  # noqa: PLC0415 - takes long to import
+
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

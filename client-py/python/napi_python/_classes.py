@@ -6,9 +6,7 @@ instance is an ordinary JavaScript object of that class, which stands for the Py
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import inspect
 import types
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
 
@@ -61,25 +59,29 @@ FACTORY: Final = (
 
 
 @final
-@dataclasses.dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
 class ClassOf(Generic[_T]):
     """A Python class that addons can construct; made by `js_class`."""
 
-    target: type[_T]
-    # None for the public ones.
-    names: frozenset[str] | None
+    __slots__ = ("__weakref__", "names", "target")
+
+    def __init__(self, target: type[_T], names: frozenset[str] | None) -> None:
+        self.target = target
+        # None for the public ones.
+        self.names = names
 
     def __repr__(self) -> str:
         return f"<JavaScript class of {self.target.__name__}>"
 
 
 @final
-@dataclasses.dataclass(slots=True, eq=False)
 class Instance:
     """An instance that is passed to an addon, with its class there."""
 
-    target: object
-    js_class: ClassOf[Any]
+    __slots__ = ("js_class", "target")
+
+    def __init__(self, target: object, js_class: ClassOf[Any]) -> None:
+        self.target = target
+        self.js_class = js_class
 
 
 _made: Final[dict[type, ClassOf[Any]]] = {}
@@ -140,7 +142,7 @@ def _names(made: ClassOf[Any]) -> frozenset[str]:
         return made.names
     found: set[str] = set()
     for base in made.target.__mro__[:-1]:
-        found.update(base.__dict__, inspect.get_annotations(base))
+        found.update(base.__dict__, getattr(base, "__annotations__", ()))
     return frozenset(name for name in found if not name.startswith("_"))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import inspect
 import math
 import numbers
 import sys
@@ -266,11 +265,15 @@ def _by_name(table: Mapping[tuple[str, str], _T], cls: type) -> _T | None:
     return next((entry for entry in found if entry is not None), None)
 
 
+# The flag of a class with abstract methods.
+_ABSTRACT_TYPE: Final = 1 << 20
+
+
 def _is_standard(cls: type, abstract: type) -> bool:
     """Tells whether a class is, or derives from, a concrete one of the standard library."""
     return any(
         issubclass(base, abstract)
-        and not inspect.isabstract(base)
+        and not base.__flags__ & _ABSTRACT_TYPE
         and _module(base) in sys.stdlib_module_names
         for base in cls.__mro__
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from napi_python import _text
 from napi_python._errors import SandboxWarning
@@ -32,8 +31,7 @@ _NAMED_MAX: Final = 5
 _PATH_MAX: Final = 4096
 
 
-@dataclasses.dataclass(frozen=True)
-class Denial:
+class Denial(NamedTuple):
     """One denial as the host reported it, which may be forged.
 
     Attributes:
@@ -82,11 +80,9 @@ def _shown(value: object) -> str:
 
 def advice(sandbox: Sandbox, denials: list[Denial]) -> str:
     """Returns the Python source of a sandbox that also allows these denials."""
-    options: dict[str, object] = {}
-    for field in dataclasses.fields(sandbox):
-        value = getattr(sandbox, field.name)
-        if value != field.default and not (field.name in ("read", "write", "env") and not value):
-            options[field.name] = value
+    from napi_python import _sandbox  # noqa: PLC0415 - takes long to import
+
+    options = _sandbox.changed(sandbox)
     for denial in denials:
         option = denial.option
         if option in ("read", "write"):

@@ -6,7 +6,6 @@ Every class is picklable and copyable: what belongs to a process (the JavaScript
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import Any, ClassVar, cast
 
@@ -50,7 +49,7 @@ class AddonError(Exception):
     def __init_subclass__(cls, **options: object) -> None:
         """Makes the annotated attributes of a class its facts, after those of its base."""
         super().__init_subclass__(**options)
-        own = (name for name in inspect.get_annotations(cls) if not name.startswith("_"))
+        own = (name for name in cls.__annotations__ if not name.startswith("_"))
         cls._facts = (*cls._facts, *own)
 
     def __init__(self, message: str = "", /, **facts: object) -> None:
@@ -161,14 +160,14 @@ class JSSyntaxError(JSError, SyntaxError):
         """Makes the error, with the place that the first line of its stack tells."""
         super().__init__(message, **facts)
         self.msg = str(self)
-        place = _FIRST_FRAME.search(self.stack or "")
+        place = re.search(_FIRST_FRAME, self.stack or "")
         if place and place[1] is not None:
             self.filename = _text.name(place[1], _places.PATH_MAX)
             self.lineno, self.offset = int(place[2]), int(place[3])
 
 
 # The first frame of a stack. The host gives an error of its parser one named `<parser>`.
-_FIRST_FRAME = re.compile(r"^    at (?:<parser> \((.*):(\d{1,9}):(\d{1,9})\)$)?", re.MULTILINE)
+_FIRST_FRAME = r"(?m)^    at (?:<parser> \((.*):(\d{1,9}):(\d{1,9})\)$)?"
 # The file name of a script of `run_script()`.
 _SCRIPT = "<run_script>"
 

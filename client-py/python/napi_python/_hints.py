@@ -53,7 +53,7 @@ _TIMEOUT_NOTE: Final = (
 
 def annotate(
     error: BaseException,
-    sandbox: Sandbox,
+    confined: str | Sandbox,
     advice: Iterable[tuple[str, str]],
     denials: Denials | None = None,
 ) -> None:
@@ -61,20 +61,22 @@ def annotate(
 
     Args:
         error: The exception; only an `AddonError` without notes gets one.
-        sandbox: The addon's sandbox.
+        confined: The addon's sandbox, or the name of its policy. Nothing is imported for it: the
+            interpreter may be at its end.
         advice: Pairs of the option of a limit and the text that says how to raise it.
         denials: The addon's denials, if they are recorded.
 
     """
     if not isinstance(error, AddonError) or getattr(error, "__notes__", None):
         return
+    policy = confined if isinstance(confined, str) else confined.policy
     if isinstance(error, AddonTimeout):
         where = (
             " The logger napi_python.host has what was denied."
-            if sandbox.diagnose
+            if not isinstance(confined, str) and confined.diagnose
             else " diagnose=True logs what is denied."
         )
-        error.add_note(_TIMEOUT_NOTE.format(sandbox.policy) + where)
+        error.add_note(_TIMEOUT_NOTE.format(policy) + where)
         return
     code = getattr(error, "code", None)
     said = f"{error} {_text.name(code)}" if isinstance(code, str) else str(error)
@@ -92,8 +94,7 @@ def annotate(
     else:
         return
     error.add_note(
-        f"The addon runs under the sandbox policy {sandbox.policy!r}, which may be the reason: "
-        f"{why}."
+        f"The addon runs under the sandbox policy {policy!r}, which may be the reason: {why}."
     )
 
 

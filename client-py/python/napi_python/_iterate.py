@@ -5,7 +5,6 @@ An addon requests steps of an iterator; it never gets the object or any attribut
 
 from __future__ import annotations
 
-import inspect
 import types
 from collections.abc import Generator
 from typing import Any
@@ -56,6 +55,7 @@ def _next(iterator: Any, value: object) -> object:  # noqa: ANN401 - any iterato
     # The argument of the first `next` is ignored, in JavaScript as in Python.
     is_fresh = (
         isinstance(iterator, types.GeneratorType)
-        and inspect.getgeneratorstate(iterator) == inspect.GEN_CREATED
+        and iterator.gi_frame is not None
+        and not (iterator.gi_running or iterator.gi_suspended)
     )
     return next(iterator) if is_fresh else iterator.send(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import sys
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
@@ -12,7 +11,7 @@ from napi_python import _addon, _native, _text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from napi_python._restart import RestartPolicy
+    from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Sandbox
 
 
@@ -70,9 +69,8 @@ def require(
     folder = _root(root)
     file = _file_of(name, folder)
     label = name if file is None else _described(name, file)
-    found = pathlib.Path("/") if file is None else file
-    module = (name, str(folder))
-    addon = _addon.open_addon(found, module, _text.name(label), **options)
+    module = (name, folder)
+    addon = _addon.open_addon(file or "/", module, _text.name(label), **options)
     assert isinstance(addon, _native.Module)  # noqa: S101 - `module` makes it one
     return addon
 
@@ -96,54 +94,61 @@ def open_host(
 
     """
     folder = _root(root)
-    module = (None, str(folder))
-    opened = _addon.open_addon(folder, module, _text.name(folder.name or "host"), **options)
+    label = _text.name(os.path.basename(folder) or "host")
+    opened = _addon.open_addon(folder, (None, folder), label, **options)
     return _native.host(opened)
 
 
-def _root(root: str | os.PathLike[str] | None) -> pathlib.Path:
+def _root(root: str | os.PathLike[str] | None) -> str:
     """Returns the folder where a search begins: `root`, or that of the caller's caller."""
     if root is not None:
         text = os.fsdecode(root)
         if "\0" in text:
             raise ValueError(f"root must be the path of a folder, got {text!r}")
-        folder = pathlib.Path(text).absolute()
-        if not folder.is_dir():
+        folder = _addon.absolute(text)
+        if not os.path.isdir(folder):
             raise ValueError(f"root must be a folder, got {folder}")
         return folder
     file = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001 - the frame of the caller
-    if isinstance(file, str) and (folder := pathlib.Path(file).absolute().parent).is_dir():
-        return folder
-    return pathlib.Path.cwd()
+    if isinstance(file, str):
+        folder = os.path.dirname(_addon.absolute(file))
+        if os.path.isdir(folder):
+            return folder
+    return os.getcwd()
 
 
 def _is_path(name: str) -> bool:
     return name.startswith(("./", "../", "/")) or name in (".", "..")
 
 
-def _file_of(name: str, folder: pathlib.Path) -> pathlib.Path | None:
+def _file_of(name: str, folder: str) -> str | None:
     """Returns the manifest of a package, or the file of a module; None if the host has to say."""
     if _is_path(name):
-        module = (folder / name).resolve()
-        return module / "package.json" if module.is_dir() else module
+        module = os.path.realpath(os.path.join(folder, name))
+        return os.path.join(module, "package.json") if os.path.isdir(module) else module
     parts = name.split("/")
     package = "/".join(parts[:2] if name.startswith("@") else parts[:1])
-    for above in (folder, *folder.parents):
-        if above.name != "node_modules":
-            manifest = above / "node_modules" / package / "package.json"
-            if manifest.is_file():
-                return manifest.resolve()
-    return None
+    above = folder
+    while True:
+        if os.path.basename(above) != "node_modules":
+            manifest = os.path.join(above, "node_modules", package, "package.json")
+            if os.path.isfile(manifest):
+                return os.path.realpath(manifest)
+        if above == (parent := os.path.dirname(above)):
+            return None
+        above = parent
 
 
-def _described(name: str, file: pathlib.Path) -> str:
+def _described(name: str, file: str) -> str:
     """Returns the name of a module in messages: that of a package with its version."""
     import json  # noqa: PLC0415 - only here
 
     if _is_path(name):
-        return file.parent.name if file.name == "package.json" else file.name
+        folder, base = os.path.split(file)
+        return os.path.basename(folder) if base == "package.json" else base
     try:
-        version = json.loads(file.read_bytes())["version"]
+        with open(file, "rb") as manifest:
+            version = json.load(manifest)["version"]
     except (OSError, ValueError, KeyError, TypeError):
         return name
     return f"{name} {version}" if isinstance(version, str) else name

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import (
     Any,
     Final,
+    Literal,
     NoReturn,
     ParamSpec,
     Protocol,
@@ -402,7 +403,7 @@ def _open(
     nested_threads: bool,
     debug: bool,
     on_start: Callable[[Addon], object] | None,
-    sandbox: Sandbox | None,
+    sandbox: Literal["default", "strict"] | Sandbox | None,
 ) -> Addon: ...
 def host(addon: Addon, /) -> Host: ...
 def construct(

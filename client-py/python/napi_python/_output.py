@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import logging
 import sys
 import threading
-import traceback
 from typing import TYPE_CHECKING
 
 from napi_python import _places, _text
 from napi_python._errors import JSError
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
 
-_HOST = logging.getLogger("napi_python.host")
 _LINE_LIMIT = 64 * 1024
 
 _decoders: dict[tuple[str, bool], codecs.IncrementalDecoder] = {}
 _lines: dict[tuple[str, bool], str] = {}
 
 
-def _logger(label: str) -> logging.Logger:
-    return logging.getLogger(f"napi_python.addon.{label.replace('.', '_')}")
+def _logger(name: str) -> logging.Logger:
+    import logging  # noqa: PLC0415 - takes long to import
+
+    return logging.getLogger(f"napi_python.{name}")
+
+
+def _logger_of(label: str) -> logging.Logger:
+    return _logger(f"addon.{label.replace('.', '_')}")
 
 
 def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called from native code
@@ -48,7 +52,7 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
         lines.append(rest)
     elif rest:
         _lines[key] = rest
-    logger = _logger(label)
+    logger = _logger_of(label)
     for line in lines:
         shown = _text.source(line.rstrip("\r"))
         logger.info("%s", shown, extra={"stream": "stderr" if error else "stdout"})
@@ -56,10 +60,12 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
 
 def log(level: int, target: str, message: str) -> None:
     """Passes a line of a host's log to Python's logging."""
-    _HOST.log(level, "%s: %s", _text.name(target), _text.message(message, _LINE_LIMIT))
+    _logger("host").log(level, "%s: %s", _text.name(target), _text.message(message, _LINE_LIMIT))
 
 
 def _stack(thread: int) -> str:
+    import traceback  # noqa: PLC0415 - only here
+
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - there is no other way
     name = next((t.name for t in threading.enumerate() if t.ident == thread), "unnamed thread")
     stack = "".join(traceback.format_stack(frame)) if frame else "  (no Python frames)\n"
@@ -69,7 +75,7 @@ def _stack(thread: int) -> str:
 def queued(label: str, behind: list[int]) -> None:
     """Warns of a call that has waited 1 s for callbacks of other threads."""
     stacks = "".join(_stack(thread) for thread in behind)
-    _logger(label).warning(
+    _logger_of(label).warning(
         "possible deadlock: a call to the addon %s has waited 1 s for a Python callback in another "
         "thread to return; if that callback waits for this call, neither returns: set a "
         "deadline(), or load the addon with nested_threads=True\n"
@@ -103,7 +109,7 @@ def uncaught(label: str, error: BaseException, origin: object) -> None:
         _hook(error)
         return
     place = _places.place(error.stack) if isinstance(error, JSError) else None
-    _logger(label).error(
+    _logger_of(label).error(
         "unhandled exception in %s of %s%s",
         _text.name(str(origin)),
         (place.package() if place else None) or label,
@@ -114,4 +120,4 @@ def uncaught(label: str, error: BaseException, origin: object) -> None:
 
 def trouble(label: str, error: BaseException) -> None:
     """Logs the failure of a background task."""
-    _logger(label).error("background task failed: %s", error, exc_info=error)
+    _logger_of(label).error("background task failed: %s", error, exc_info=error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from napi_python import _text
@@ -19,9 +18,7 @@ LINE_MAX: Final = 1000
 """Longer lines, as of minified code, are left out."""
 
 # A frame of a stack, of a function or of none.
-_FRAME: Final = re.compile(
-    r"^    at (?:[^\n]*? \()?((?!node:|native\b)[^\n()]+):(\d{1,9}):(\d{1,9})\)?$", re.MULTILINE
-)
+_FRAME: Final = r"(?m)^    at (?:[^\n]*? \()?((?!node:|native\b)[^\n()]+):(\d{1,9}):(\d{1,9})\)?$"
 # What files of JavaScript are called.
 _JAVASCRIPT: Final = (".js", ".cjs", ".mjs")
 # How many bytes of a file are searched for a line, and how many are read of a package.json.
@@ -57,8 +54,10 @@ class Place(NamedTuple):
 
     def _project(self) -> str | None:
         """Returns what the nearest manifest of a file outside of all packages says."""
-        for folder in PurePosixPath(self.file).parents:
-            manifest = _manifest(str(folder))
+        folder = self.file
+        while folder != "/":
+            folder = os.path.dirname(folder)
+            manifest = _manifest(folder)
             name, version = manifest.get("name"), manifest.get("version")
             if isinstance(name, str) and name:
                 return _text.name(f"{name} {version}" if isinstance(version, str) else name)
@@ -76,7 +75,7 @@ class Place(NamedTuple):
 
 def place(stack: object) -> Place | None:
     """Returns the first place in a stack that is in no module of Node's."""
-    found = _FRAME.search(stack) if isinstance(stack, str) else None
+    found = re.search(_FRAME, stack) if isinstance(stack, str) else None
     if found is None:
         return None
     file = found[1]

@@ -8,11 +8,8 @@ classified by the same rules when it is converted.
 from __future__ import annotations
 
 import collections
-import concurrent.futures
-import dataclasses
-import inspect
 import io
-import logging
+import sys
 import types
 import weakref
 from collections.abc import (
@@ -41,8 +38,6 @@ from napi_python._native import (
 )
 
 _T = TypeVar("_T")
-
-_LOG = logging.getLogger("napi_python.remote")
 
 ABSENT: Final = object()
 """What a lookup returns if there is nothing to show."""
@@ -77,7 +72,8 @@ NEVER_LIVE: Final = (
 
 _WITHOUT_IDENTITY: Final = (type(None), bool, int, float, complex, str, bytes)
 
-_AWAITABLE: Final = (types.CoroutineType, concurrent.futures.Future)
+# The flag of code that `types.coroutine` has marked.
+_ITERABLE_COROUTINE: Final = 0x100
 
 _HEAP_TYPE: Final = 1 << 9
 _IMMUTABLE_TYPE: Final = 1 << 8
@@ -91,13 +87,15 @@ _WRITTEN_IN_C: Final = (
 
 
 @final
-@dataclasses.dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
 class Exposed(Generic[_T]):
     """An object whose attributes the addon may access; made by `expose`."""
 
-    target: _T
-    # None for the public ones.
-    names: frozenset[str] | None
+    __slots__ = ("__weakref__", "names", "target")
+
+    def __init__(self, target: _T, names: frozenset[str] | None) -> None:
+        self.target = target
+        # None for the public ones.
+        self.names = names
 
     def __repr__(self) -> str:
         shown = "public names" if self.names is None else ", ".join(sorted(self.names))
@@ -105,12 +103,14 @@ class Exposed(Generic[_T]):
 
 
 @final
-@dataclasses.dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
 class ByRef(Generic[_T]):
     """An object that is passed by reference, lent as this kind; made by `by_ref`."""
 
-    target: _T
-    kind: int
+    __slots__ = ("__weakref__", "kind", "target")
+
+    def __init__(self, target: _T, kind: int) -> None:
+        self.target = target
+        self.kind = kind
 
     def __repr__(self) -> str:
         return f"<by reference: {type(self.target).__name__}>"
@@ -205,8 +205,7 @@ def _iterator_kind(cls: type, value: object) -> int | None:
         return None
     if isinstance(value, Generator):
         is_coroutine = (
-            isinstance(value, types.GeneratorType)
-            and value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
+            isinstance(value, types.GeneratorType) and value.gi_code.co_flags & _ITERABLE_COROUTINE
         )
         return AWAITABLE if is_coroutine else GENERATOR
     if isinstance(value, AsyncGenerator):
@@ -219,6 +218,12 @@ def _iterator_kind(cls: type, value: object) -> int | None:
     return None
 
 
+def _is_future(value: object) -> bool:
+    # Before that module is imported there are none.
+    futures = sys.modules.get("concurrent.futures")
+    return futures is not None and isinstance(value, futures.Future)
+
+
 def classify(value: object, public: bool) -> int | None:  # noqa: FBT001 - called from native code
     """Returns the kind as which an object is lent, None if it is not passed by reference."""
     if isinstance(value, Exposed):
@@ -228,7 +233,7 @@ def classify(value: object, public: bool) -> int | None:  # noqa: FBT001 - calle
     cls = type(value)
     if callable(value):
         return CALLABLE
-    if hasattr(cls, "__await__") or isinstance(value, _AWAITABLE):
+    if hasattr(cls, "__await__") or _is_future(value):
         return AWAITABLE
     kind = _iterator_kind(cls, value)
     if kind is not None:
@@ -284,15 +289,18 @@ def _refuse(value: object, key: str) -> None:
     _reported[mark] = None
     if len(_reported) > _REPORTED_MAX:
         _reported.popitem(last=False)
+    import logging  # noqa: PLC0415 - only here
+
+    log = logging.getLogger("napi_python.remote")
     if key.startswith("_"):
-        _LOG.warning(
+        log.warning(
             "an addon requested %r of a %s; names with a leading underscore are never shown, and "
             "expose() does not change that",
             key[:80],
             type(target).__name__,
         )
     else:
-        _LOG.warning(
+        log.warning(
             "an addon requested %r of a %s, which it may not access; if it should, pass "
             "expose(value, %r) instead of the value",
             key[:80],

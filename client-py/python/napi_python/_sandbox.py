@@ -9,9 +9,9 @@ import pathlib
 import stat
 import types
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from napi_python import _sizes, _text
+from napi_python import _environment, _sizes, _text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,19 +85,6 @@ def _scratch(value: object) -> str | None:
     return real
 
 
-def environment_of(given: object) -> dict[str, str]:
-    """Returns environment variables after checking them."""
-    if not isinstance(given, Mapping):
-        raise TypeError(f"env must be a dict of names and values, got {given!r}")
-    for name, value in given.items():
-        if not isinstance(name, str) or not isinstance(value, str) or "\0" in name + value:
-            text = f"env: names and values must be str without NUL, got {name!r}={value!r}"
-            raise TypeError(text)
-        if not name or "=" in name:
-            raise ValueError(f"env: {name!r} is not a valid name of a variable")
-    return dict(given)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Sandbox:
     """A named policy with options that allow more, or less.
@@ -166,7 +153,7 @@ class Sandbox:
             "scratch": _scratch(self.scratch),
             "memory": _bytes_of("memory", self.memory),
             "file_size": _bytes_of("file_size", self.file_size),
-            "env": types.MappingProxyType(environment_of(self.env)),
+            "env": types.MappingProxyType(_environment.checked(self.env)),
         }
         for name in ("cpu", "threads", "files"):
             values[name] = _count_of(name, getattr(self, name))
@@ -199,16 +186,13 @@ class Sandbox:
     def __repr__(self) -> str:
         """Returns the options that differ from the default; values of `env` are not shown."""
         shown = []
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name == "env":
-                shown += [f"env={sorted(value)}"] if value else []
-            elif field.name in ("read", "write"):
-                shown += [f"{field.name}={list(value)}"] if value else []
-            elif field.name == "unix":
-                shown += [f"unix={list(value)}"] if value is not None else []
-            elif value != field.default:
-                shown.append(f"{field.name}={value!r}")
+        for name, value in changed(self).items():
+            if name == "env":
+                shown.append(f"env={sorted(self.env)}")
+            elif name in ("read", "write", "unix"):
+                shown.append(f"{name}={list(getattr(self, name))}")
+            else:
+                shown.append(f"{name}={value!r}")
         return f"Sandbox({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -229,42 +213,19 @@ def _named(policy: Literal["default", "strict"]) -> Sandbox:
     return Sandbox(policy=policy)
 
 
-def parse(value: object) -> Sandbox | None:
-    """Returns the sandbox that `load_addon(sandbox=...)` names, None for "none"."""
-    if isinstance(value, Sandbox):
-        return value
-    if value == "none":
-        return None
-    if value in ("default", "strict"):
-        return _named(value)
-    text = f"sandbox must be 'default', 'strict', 'none' or a Sandbox(...), got {value!r}"
-    raise (ValueError if isinstance(value, str) else TypeError)(text)
+def options_of(confined: Literal["default", "strict"] | Sandbox) -> Sandbox:
+    """Returns the options of a sandbox that may be a policy's name."""
+    return _named(confined) if isinstance(confined, str) else confined
 
 
-_INHERITED: Final = (
-    "LANG", "LANGUAGE", "TZ", "NODE_ENV", "RUST_BACKTRACE",
-    "UV_THREADPOOL_SIZE", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "TOKIO_WORKER_THREADS",
-)  # fmt: skip
-_INHERITED_PREFIXES: Final = ("LC_", "NAPI_HOSTD_")
-
-
-def environment(sandbox: Sandbox, given: Mapping[str, str] | None) -> dict[str, str]:
-    """Returns the environment of a confined host, without the names of its folder.
-
-    `given` is passed on entirely; without it, this process' language, time zone and numbers of
-    threads are.
-    """
-    if given is None:
-        given = {
-            name: os.environ[name]
-            for name in os.environ
-            if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
-        }
-    passed = {str(name): str(value) for name, value in given.items()} | dict(sandbox.env)
-    if sandbox.scratch not in (None, "auto"):
-        for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-            passed.setdefault(name, cast("str", sandbox.scratch))
-    return passed
+def changed(sandbox: Sandbox) -> dict[str, object]:
+    """Returns the options that differ from their defaults."""
+    values = ((field, getattr(sandbox, field.name)) for field in dataclasses.fields(sandbox))
+    return {
+        field.name: value
+        for field, value in values
+        if value != field.default and not (field.name in ("read", "write", "env") and not value)
+    }
 
 
 @dataclasses.dataclass(frozen=True)

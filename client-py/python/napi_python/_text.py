@@ -22,17 +22,20 @@ _UNSAFE: Final = (
     "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f"
     "\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff"
 )
-_UNSAFE_IN_OUTPUT: Final = re.compile(f"[{_UNSAFE}]+")
-_UNSAFE_IN_TEXT: Final = re.compile(f"[{_UNSAFE}\r]+")
-_UNSAFE_IN_LINE: Final = re.compile(f"[{_UNSAFE}\r\n\t]+")
+_UNSAFE_IN_OUTPUT: Final = f"[{_UNSAFE}]+"
+_UNSAFE_IN_TEXT: Final = f"[{_UNSAFE}\r]+"
+_UNSAFE_IN_LINE: Final = f"[{_UNSAFE}\r\n\t]+"
 # A line that has the prefix already is not changed, so that escaping twice is harmless.
-_CONTINUATION: Final = re.compile(r"\n(?!\|)")
+_CONTINUATION: Final = r"\n(?!\|)"
 # A text is cut only if more is left out than the length of the note, so no text is cut twice.
 _NOTE_MAX: Final = 64
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
+def _escape(unsafe: str, text: str) -> str:
+    # No pattern is compiled for what most texts are.
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(unsafe, lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def cut(text: str, limit: int) -> str:
@@ -44,17 +47,17 @@ def cut(text: str, limit: int) -> str:
 
 def output(text: str) -> str:
     r"""Returns a piece of output, of any length; `\n`, `\r` and `\t` stay."""
-    return _UNSAFE_IN_OUTPUT.sub(_escaped, text)
+    return _escape(_UNSAFE_IN_OUTPUT, text)
 
 
 def source(text: str) -> str:
     r"""Returns a line of source code, of any length; `\t` stays."""
-    return _UNSAFE_IN_TEXT.sub(_escaped, text)
+    return _escape(_UNSAFE_IN_TEXT, text)
 
 
 def name(text: str, limit: int = NAME_MAX) -> str:
     """Returns a name, a path or the like: always one line."""
-    return _UNSAFE_IN_LINE.sub(_escaped, cut(text, limit))
+    return _escape(_UNSAFE_IN_LINE, cut(text, limit))
 
 
 def message(text: str, limit: int = MESSAGE_MAX) -> str:
@@ -64,9 +67,9 @@ def message(text: str, limit: int = MESSAGE_MAX) -> str:
     """
     text = cut(text, limit)
     if "\n" not in text:
-        return _UNSAFE_IN_TEXT.sub(_escaped, text)
-    text = _UNSAFE_IN_TEXT.sub(_escaped, text.replace("\r\n", "\n"))
-    return _CONTINUATION.sub("\n| ", text)
+        return _escape(_UNSAFE_IN_TEXT, text)
+    text = _escape(_UNSAFE_IN_TEXT, text.replace("\r\n", "\n"))
+    return re.sub(_CONTINUATION, "\n| ", text)
 
 
 class _Brief(reprlib.Repr):

@@ -89,7 +89,7 @@ impl LoadedAddon {
     /// Adds the note to an error that the sandbox may be the reason.
     #[cold]
     pub(crate) fn annotate(&self, py: Python<'_>, error: &PyErr) {
-        if let Some(sandbox) = &self.config.sandbox {
+        if let Some(confined) = &self.config.sandbox {
             let bounds = self.client.get().and_then(Client::bounds);
             let advice: Vec<_> = SandboxLimit::ALL
                 .into_iter()
@@ -98,7 +98,7 @@ impl LoadedAddon {
             // An error while the note is made leaves the error without a note.
             let _ = fallible::import(py, "napi_python._hints", "annotate").and_then(|annotate| {
                 let denials = self.denials.kept(py);
-                call(&annotate, (error.value(py), sandbox, advice, denials))
+                call(&annotate, (error.value(py), confined, advice, denials))
             });
         }
     }
@@ -106,8 +106,8 @@ impl LoadedAddon {
     /// Stores the denials of the sandbox that a frame reports.
     #[cold]
     pub(crate) fn denied(&self, py: Python<'_>, denials: &[Denial]) {
-        if let Some(sandbox) = &self.config.sandbox
-            && let Err(error) = self.denials.add(py, sandbox, denials)
+        if let Some(confined) = &self.config.sandbox
+            && let Err(error) = self.denials.add(py, confined, denials)
         {
             unraisable(py, error);
         }

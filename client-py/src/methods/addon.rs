@@ -126,10 +126,9 @@ impl Host {
     /// The `SandboxReport` of the process.
     #[getter]
     fn sandbox<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let policy = self.addon.config.sandbox.as_ref();
-        let policy = policy.map_or_else(|| py.None(), |policy| policy.clone_ref(py));
+        let config = &self.addon.config;
         let applied = self.addon.client()?.applied();
-        sandbox::report(py, &policy, &self.addon.config.package, applied)
+        sandbox::report(py, config.sandbox.as_ref(), &config.package, applied)
     }
 
     /// The counters of the process, and those of this side.

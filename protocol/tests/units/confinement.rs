@@ -19,24 +19,9 @@ fn entry(name: &str, required: bool, state: MechanismState) -> Mechanism {
 
 fn confinement(policy: PolicyName) -> Confinement {
     Confinement {
-        policy,
-        read: vec![],
-        write: vec![],
-        scratch: None,
         scratch_is_temporary: false,
-        network: false,
-        subprocess: false,
-        watch: false,
-        unix: false,
-        exec_memory: None,
-        memory: None,
-        cpu: None,
-        threads: None,
-        files: None,
-        file_size: None,
         client: 1,
-        degrade: false,
-        diagnose: false,
+        ..Confinement::named(policy)
     }
 }
 
