@@ -49,6 +49,7 @@ mod convert;
 mod endings;
 mod exchange;
 mod flooding;
+mod rebound;
 
 mod exports;
 mod lifecycle;

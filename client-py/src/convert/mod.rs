@@ -23,7 +23,7 @@ mod write_back;
 pub(crate) use apply::{apply, read_changes};
 pub(crate) use decode::{Decoder, number};
 pub(crate) use encode::Encoder;
-pub(crate) use objects::RequestObjects;
+pub(crate) use objects::{Missing, RequestObjects};
 pub(crate) use parts::{Attribute, CallArguments, ClientSide, Named, Undefined, Writable};
 pub(crate) use received::Received;
 pub(crate) use write_back::write as write_changes;

@@ -25,9 +25,8 @@ pub(crate) struct RequestObjects {
     pub(crate) lent: Vec<SlotId>,
     /// The same after the message was sent, uncounted if the host answers that it did not read it.
     pub(crate) sent: Vec<SlotId>,
-    /// A result of `js_class` that has no class in the host yet: it is defined, and the message is
-    /// written again.
-    pub(crate) missing: Option<Py<PyAny>>,
+    /// What the host has to get before the message is written again.
+    pub(crate) missing: Option<Missing>,
     /// Awaitables that were lent; their results are sent to the host once the message is sent.
     pub(crate) awaitables: Vec<(Lending, Py<PyAny>)>,
     /// The deadline of the call, once it was sent.
@@ -36,6 +35,14 @@ pub(crate) struct RequestObjects {
     pub(crate) grown: Cell<u32>,
     /// The changes of the enclosing callback's arguments that this request carries.
     pub(crate) written_back: Option<(Rc<Received>, Vec<Change>)>,
+}
+
+/// What a host does not have yet.
+pub(crate) enum Missing {
+    /// A result of `js_class`.
+    Class(Py<PyAny>),
+    /// A module, or what it exports, of an earlier process.
+    Module(Py<PyAny>),
 }
 
 impl RequestObjects {

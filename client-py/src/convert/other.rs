@@ -1,6 +1,8 @@
 //! Objects that are neither scalars nor plain containers → wire: proxies, exceptions, dates, buffers,
 //! data classes, numbers by protocol, and lent objects.
 
+use std::sync::Arc;
+
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::limits::LimitKind;
 use hostd_protocol::value::{CallableForm, ClientKind, ErrorClass};
@@ -12,6 +14,7 @@ use pyo3::{PyTypeInfo, intern};
 use super::callable;
 use super::encode::{Encoder, wire};
 use super::form::Form;
+use super::objects::Missing;
 use super::place::Step;
 use super::shared::Source;
 use crate::adopt::adopt_running;
@@ -47,9 +50,28 @@ impl<'py> Encoder<'_, 'py> {
         Ok(true)
     }
 
+    /// The id of an object of the host. If that has to be bound in this generation first, the caller does
+    /// that and writes the message again.
+    #[inline]
+    pub(crate) fn id_of(&mut self, reference: Reference<'_>) -> PyResult<SlotId> {
+        if let Reference::Lent(handle) = reference
+            && let Some(proxy) = handle.unbound(self.py, self.generation)
+            && Arc::ptr_eq(&handle.addon, self.addon)
+        {
+            return Err(self.unbound(proxy));
+        }
+        reference.id_in(self.addon, self.generation)
+    }
+
+    #[cold]
+    fn unbound(&mut self, proxy: Bound<'py, PyAny>) -> PyErr {
+        self.objects.missing = Some(Missing::Module(proxy.unbind()));
+        errors::raised::<PyTypeError>("the module is not loaded in the host")
+    }
+
     /// An object of the host, which must be of this host and this generation.
     fn refer(&mut self, proxy: &Bound<'py, PyAny>, reference: Reference<'_>) -> PyResult<()> {
-        let id = reference.id_in(self.addon, self.generation)?;
+        let id = self.id_of(reference)?;
         self.out.own(id);
         push(&mut self.objects.proxies, proxy.clone().unbind())
     }
@@ -177,7 +199,7 @@ impl<'py> Encoder<'_, 'py> {
         if let Some(id) = self.generation.js_class(class) {
             return Ok(id);
         }
-        self.objects.missing = Some(class.clone().unbind());
+        self.objects.missing = Some(Missing::Class(class.clone().unbind()));
         Err(errors::raised::<PyTypeError>(
             "the class is not defined in the host",
         ))

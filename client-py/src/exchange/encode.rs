@@ -12,7 +12,7 @@ use pyo3::types::PyTuple;
 use super::buffers::ExchangeBuffers;
 use crate::addon::LoadedAddon;
 use crate::call::{call, method};
-use crate::convert::{Encoder, Received, write_changes};
+use crate::convert::{Encoder, Missing, Received, write_changes};
 use crate::errors;
 use crate::generation::{HostGeneration, LentObject};
 use crate::names::Names;
@@ -27,7 +27,7 @@ pub(super) type Write<'a, 'py> = dyn FnMut(&mut Encoder<'_, 'py>) -> PyResult<()
 
 impl LoadedAddon {
     /// Builds a frame in `buffers`. Python classes in it that the host does not have yet are defined
-    /// there first; then `write` runs again.
+    /// there first, and modules of earlier processes loaded; then `write` runs again.
     pub(super) fn encode<'py>(
         self: &Arc<Self>,
         py: Python<'py>,
@@ -42,7 +42,12 @@ impl LoadedAddon {
                 unsend(py, generation, buffers);
             }
             match buffers.objects.missing.take() {
-                Some(class) if written.is_err() => self.define(py, generation, class.bind(py))?,
+                Some(Missing::Class(class)) if written.is_err() => {
+                    self.define(py, generation, class.bind(py))?;
+                }
+                Some(Missing::Module(proxy)) if written.is_err() => {
+                    self.bind_again(py, generation, proxy.bind(py))?;
+                }
                 _ => return written,
             }
         }

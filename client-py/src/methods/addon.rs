@@ -22,6 +22,7 @@ use crate::exchange::Request;
 use crate::fallible;
 use crate::names::is_dunder;
 use crate::proxy::{Addon, Host, Reference};
+use crate::rebound;
 use crate::sandbox;
 use crate::turn;
 use crate::turns::TurnCondition;
@@ -231,8 +232,10 @@ impl Host {
 impl Host {
     fn load_more<'py>(&self, py: Python<'py>, wanted: LoadRequest) -> PyResult<Bound<'py, PyAny>> {
         let request = Request::to(None);
-        self.addon
-            .request(py, calls::LoadMore, request, &(Record(wanted),))
+        let body = (Record(wanted.clone()),);
+        let loaded = self.addon.request(py, calls::LoadMore, request, &body)?;
+        rebound::loaded(&loaded, wanted)?;
+        Ok(loaded)
     }
 }
 

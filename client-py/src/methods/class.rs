@@ -19,7 +19,7 @@ impl JSClass {
         if let Some(name) = self.name.get() {
             return name.clone();
         }
-        match self.reference().describe(py, None) {
+        match self.reference().describe(py) {
             Ok(description) => self.name.get_or_init(|| description.name).clone(),
             Err(_) => String::new(),
         }

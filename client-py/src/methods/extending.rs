@@ -29,7 +29,8 @@ fn is_object_instance(object: &Bound<'_, JSObject>, class: Reference<'_>) -> PyR
     }
     // An object of an earlier process is no instance of a class of this one.
     if class.addon().current().is_none_or(|generation| {
-        !Arc::ptr_eq(&generation, &handle.generation) || generation.is_dead()
+        let home = handle.home();
+        home.is_some_and(|home| !Arc::ptr_eq(&generation, home)) || generation.is_dead()
     }) {
         return Ok(false);
     }

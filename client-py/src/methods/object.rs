@@ -15,6 +15,7 @@ use super::awaiting::{self, Awaiting};
 use super::requests::attribute;
 use crate::classes::ClassInfo;
 use crate::errors;
+use crate::exchange::Request;
 use crate::fallible;
 use crate::names::{self, Names, is_dunder};
 use crate::proxy::function::Target;
@@ -30,12 +31,22 @@ impl JSObject {
         if let Some(class) = self.class.get() {
             return Ok(Some(class));
         }
+        if self.handle.origin().is_some() && !self.handle.addon.is_current(&self.handle.generation)
+        {
+            // A module of an earlier process: the number of its class was of that process.
+            return Ok(None);
+        }
         let classes = &self.handle.generation.classes;
         let known = lock(classes).get(id.get());
         let info = if let Some(info) = known {
             info
         } else {
-            let info = Arc::new(ClassInfo::from(self.reference().describe(py, Some(id))?));
+            let request = Request::to(Some(&self.handle.generation));
+            let described = self
+                .handle
+                .addon
+                .request(py, calls::Describe, request, &(true, id))?;
+            let info = Arc::new(ClassInfo::from(described));
             lock(classes).store(id.get(), &info);
             info
         };

@@ -16,6 +16,7 @@ use crate::exchange::Request;
 use crate::fallible;
 use crate::names;
 use crate::proxy::{JSFunction, Reference, function};
+use crate::rebound;
 
 impl Put<Target, Encoder<'_, '_>> for Reference<'_> {
     #[inline]
@@ -27,13 +28,13 @@ impl Put<Target, Encoder<'_, '_>> for Reference<'_> {
 impl Put<SlotId, Encoder<'_, '_>> for Reference<'_> {
     #[inline]
     fn put(&self, body: &mut Encoder<'_, '_>) -> PyResult<()> {
-        Put::<SlotId, _>::put(&self.id_in(body.addon, body.generation)?, body)
+        Put::<SlotId, _>::put(&body.id_of(*self)?, body)
     }
 }
 
 impl Put<AnyValue, Encoder<'_, '_>> for Reference<'_> {
     fn put(&self, body: &mut Encoder<'_, '_>) -> PyResult<()> {
-        let id = self.id_in(body.addon, body.generation)?;
+        let id = body.id_of(*self)?;
         body.out.own(id);
         Ok(())
     }
@@ -198,12 +199,9 @@ impl<'a> Reference<'a> {
         Ok((!is_done).then_some(value))
     }
 
-    /// The description of the class with this id, or of the object itself.
-    pub(crate) fn describe(self, py: Python<'_>, class: Option<SlotId>) -> PyResult<Description> {
-        match class {
-            Some(class) => self.request(py, calls::Describe, &(true, class)),
-            None => self.request(py, calls::Describe, &(false, self)),
-        }
+    /// The description of the object.
+    pub(crate) fn describe(self, py: Python<'_>) -> PyResult<Description> {
+        self.request(py, calls::Describe, &(false, self))
     }
 }
 
@@ -217,7 +215,7 @@ pub(crate) fn attribute<'py>(
     let Some(value) = reference.get(name.as_any())? else {
         return Err(errors::no_attribute(owner, name));
     };
-    match value.cast_into::<JSFunction>() {
+    match rebound::exported(reference, value, name)?.cast_into::<JSFunction>() {
         Ok(function) if *name == "constructor" => Ok(function.into_any()),
         Ok(function) => {
             let target = function::Target::Bound {

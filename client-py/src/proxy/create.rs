@@ -26,7 +26,7 @@ pub(crate) fn proxy<'py>(
     if let Some(known) = generation.proxy(py, id) {
         // Exported functions and classes have no handle.
         if let Some(Reference::Lent(handle)) = reference_of(&known)? {
-            handle.count();
+            handle.count_in(generation);
         }
         return Ok(known);
     }

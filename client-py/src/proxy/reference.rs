@@ -13,7 +13,7 @@ use crate::handle::Handle;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Reference<'a> {
-    /// A lent object; it ends with its generation.
+    /// A lent object; it ends with its generation, unless it belongs to a module.
     Lent(&'a Handle),
     /// An exported function or class: bound again by name in each generation.
     Exported(&'a Export),
@@ -33,7 +33,7 @@ impl<'a> Reference<'a> {
     /// The only generation it can live in, if it can't be bound again.
     pub(crate) fn home(self) -> Option<&'a Arc<HostGeneration>> {
         match self {
-            Self::Lent(handle) => Some(&handle.generation),
+            Self::Lent(handle) => handle.home(),
             Self::Exported(..) | Self::Exports(_) => None,
         }
     }
