@@ -10,6 +10,7 @@ use pyo3::sync::PyOnceLock;
 
 use crate::call::call;
 use crate::fallible::{self, Arguments};
+use crate::names::Names;
 use crate::sandbox;
 
 /// The denials of one addon's hosts.
@@ -47,8 +48,8 @@ impl Denials {
         denials: &[Denial],
     ) -> PyResult<()> {
         let kept = self.kept.get_or_try_init(py, || {
-            let class = fallible::import(py, "napi_python._denials", "Denials")?;
-            call(&class, (sandbox::options(py, confined)?,)).map(Bound::unbind)
+            let class = Names::get(py)?.denials.bind(py);
+            call(class, (sandbox::options(py, confined)?,)).map(Bound::unbind)
         })?;
         let bytes = |text: &[u8]| fallible::bytes(py, text);
         let add = kept.bind(py).getattr(intern!(py, "add"))?;

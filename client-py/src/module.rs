@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hostd_client::{Carrier, HostConfig, RestartMode, SessionLibrary};
 use hostd_protocol::calls;
 use hostd_protocol::limits::Limits;
-use hostd_protocol::package::{package_of, packages_above, packages_of};
+use hostd_protocol::package::{package_of, packages_above, packages_of, version_of};
 use hostd_protocol::value::{ClientKind, ErrorClass, IteratorStep};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -60,7 +60,8 @@ mod _native {
 
     #[pymodule_export]
     use super::{
-        _after_fork, _open, _run_beside, _shutdown, clear_cache, construct, host, new_object,
+        _after_fork, _open, _package_version, _run_beside, _shutdown, clear_cache, construct, host,
+        new_object,
     };
     #[pymodule_export]
     use crate::buffer::Buffer;
@@ -136,8 +137,6 @@ fn _open<'py>(
     };
     let start_timeout =
         Duration::try_from_secs_f64(start_timeout).unwrap_or(Duration::from_secs(10));
-    // Looked up before any thread calls: a child that is forked during the look-up would deadlock.
-    Names::get(py)?;
     running_loop(py)?;
     // The look-up of the user can wait for another machine.
     let package = if sandbox.is_some() {
@@ -215,6 +214,9 @@ fn _open<'py>(
     options.start_timeout = start_timeout;
     options.nested_threads = nested_threads;
     options.debug = debug;
+    // While the host starts, and before any thread calls: a child that is forked during the look-up
+    // would deadlock.
+    options.meanwhile = Some(Box::new(|| Python::attach(|py| drop(Names::get(py)))));
     addon.connect(options, object.as_any())?;
     lifecycle::register(&addon);
     if let Err(error) = addon.running(py) {
@@ -224,6 +226,13 @@ fn _open<'py>(
     }
     addon.set_opened();
     Ok(object)
+}
+
+/// Returns the version of the package in a folder; None if its manifest says none.
+#[pyfunction]
+#[pyo3(signature = (folder, /))]
+fn _package_version(py: Python<'_>, folder: PathBuf) -> Option<String> {
+    py.detach(move || version_of(&folder))
 }
 
 /// Removes the stored cache folders of confined addons.

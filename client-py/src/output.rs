@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use crate::call::{call, keep_thread_state, unraisable};
 use crate::fallible;
 use crate::flood::{self, Meter};
+use crate::names::Names;
 use crate::reserve;
 use crate::threads;
 
@@ -152,6 +153,7 @@ fn from_output<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> 
 
 fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
     let begun = flood::thread_time();
+    let names = Names::get(py)?;
     let (shown, meter) = match item {
         Item::Output {
             label,
@@ -160,7 +162,7 @@ fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
             meter,
         } => {
             let given = (label, error, fallible::bytes(py, &bytes)?);
-            (call(&from_output(py, "show")?, given), Some(meter))
+            (call(names.show_output.bind(py), given), Some(meter))
         }
         Item::Log {
             level,
@@ -169,7 +171,7 @@ fn deliver(py: Python<'_>, item: Item) -> PyResult<()> {
             meter,
         } => (
             call(
-                &from_output(py, "log")?,
+                names.show_log.bind(py),
                 (level_of_python(level), target, message),
             ),
             meter,

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::unistd::{Uid, User, getuid};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 const MODULES: &str = "node_modules";
@@ -156,6 +157,12 @@ fn installed_package(addon: &Path) -> Option<PathBuf> {
     (package != addon).then_some(package)
 }
 
+/// The version that the manifest in a folder says the package has.
+pub fn version_of(package: &Path) -> Option<String> {
+    let manifest: Map<String, Value> = manifest_of(package)?;
+    Some(manifest.get("version")?.as_str()?.to_owned())
+}
+
 /// What a manifest names.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -168,7 +175,7 @@ struct Manifest {
 /// The folders of the dependencies that a package's manifest names, as Node finds them. The manifest
 /// is the addon's: a name leads to no other place than a package in a `node_modules`.
 fn dependencies_of(package: &Path, with_peers: bool) -> Vec<PathBuf> {
-    let manifest = manifest_of(package).unwrap_or_default();
+    let manifest: Manifest = manifest_of(package).unwrap_or_default();
     let names = manifest
         .dependencies
         .keys()
@@ -192,7 +199,7 @@ fn dependencies_of(package: &Path, with_peers: bool) -> Vec<PathBuf> {
         .collect()
 }
 
-fn manifest_of(package: &Path) -> Option<Manifest> {
+fn manifest_of<T: DeserializeOwned>(package: &Path) -> Option<T> {
     let path = package.join(MANIFEST);
     // A device or a pipe may have no end.
     if !path.symlink_metadata().ok()?.is_file() {

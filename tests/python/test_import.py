@@ -34,6 +34,14 @@ print(*(name for name in {SLOW!r} if name in sys.modules and name not in before)
 
 def test_import_needs_none_of_the_slow_modules() -> None:
     assert imported("import napi_python") == []
+    # Imported while the first host starts.
+    program = """
+import sys
+before = set(sys.modules)
+import napi_python
+print({"datetime", "re", "typing"} & (sys.modules.keys() - before))
+"""
+    assert run_program(program).stdout == "set()\n"
 
 
 def test_load_and_call_need_none_of_the_slow_modules() -> None:

@@ -31,6 +31,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+import napi_python
 from napi_python import (
     Addon,
     AddonCrashed,
@@ -499,6 +500,9 @@ def left_in(folder: pathlib.Path) -> list[str]:
 
 def main() -> None:
     """Does what the argument says."""
+    # The user that it becomes may not be able to read Python's own files.
+    for name in napi_python.__all__:
+        getattr(napi_python, name)
     given = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -424,6 +424,9 @@ impl Shared {
         let (sender, receiver) = mpsc::channel();
         let (options, budget) = (Arc::clone(&self.options), Arc::clone(&self.budget));
         supervise::start(options, budget, generation, sender)?;
+        if let Some(meanwhile) = &self.options.meanwhile {
+            meanwhile();
+        }
         let instance = loop {
             match receiver.recv_timeout(CHECK_INTERVAL) {
                 Ok(StartStep::Done(started)) => break started?,

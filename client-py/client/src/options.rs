@@ -54,6 +54,8 @@ pub struct HostConfig {
     pub events: Arc<dyn HostEvents>,
     /// Prepares each new host, before any other conversation with it.
     pub on_start: Option<OnStart>,
+    /// Is called while a host starts, by the thread that waits for it.
+    pub meanwhile: Option<Box<dyn Fn() + Send + Sync>>,
     /// Has [`HostEvents::attend`] called.
     pub attention: Arc<Attention>,
     /// Starts the thread that calls [`HostEvents::notice`] and [`HostEvents::attend`].
@@ -89,6 +91,7 @@ impl HostConfig {
             log: LogLevel::Info,
             events,
             on_start: None,
+            meanwhile: None,
             attention: Arc::default(),
             spawn_thread: background::spawn_thread,
         }

@@ -8,33 +8,9 @@ addon.add(1, 2)
 ```
 """
 
-import importlib
-from typing import TYPE_CHECKING, Final
+from __future__ import annotations
 
 from napi_python._addon import load_addon
-from napi_python._callables import pass_this
-from napi_python._classes import js_class
-from napi_python._convert import register
-from napi_python._deadline import deadline
-from napi_python._errors import (
-    AddonCrashed,
-    AddonError,
-    AddonTimeout,
-    CudaError,
-    InstallError,
-    JSError,
-    JSRangeError,
-    JSSyntaxError,
-    JSTypeError,
-    LoadError,
-    NapiError,
-    ProtocolError,
-    SandboxUnavailable,
-    SandboxViolation,
-    SandboxWarning,
-    StaleHandleError,
-    WrongThreadError,
-)
 from napi_python._modules import open_host, require
 from napi_python._native import (
     Addon,
@@ -57,17 +33,44 @@ from napi_python._native import (
     new_object,
     preallocate_cuda,
 )
-from napi_python._output import on_uncaught
-from napi_python._policy import by_ref, expose
 from napi_python._pool import BufferPool, PoolBuffer, PoolGuard
-from napi_python._values import BigInt, Object, undefined
-from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
 
+# As of `typing`, which is imported later.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from napi_python._aio import aio
+    from napi_python._callables import pass_this
+    from napi_python._classes import js_class
+    from napi_python._convert import register
+    from napi_python._deadline import deadline
+    from napi_python._errors import (
+        AddonCrashed,
+        AddonError,
+        AddonTimeout,
+        CudaError,
+        InstallError,
+        JSError,
+        JSRangeError,
+        JSSyntaxError,
+        JSTypeError,
+        LoadError,
+        NapiError,
+        ProtocolError,
+        SandboxUnavailable,
+        SandboxViolation,
+        SandboxWarning,
+        StaleHandleError,
+        WrongThreadError,
+    )
     from napi_python._install import InstalledPackage, install
+    from napi_python._output import on_uncaught
+    from napi_python._policy import by_ref, expose
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
+    from napi_python._values import BigInt, Object, undefined
+    from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
 
 __all__ = [
     "Addon",
@@ -136,16 +139,48 @@ __all__ = [
 ]
 
 
-# Names that are imported at their first use: their modules need parts of the standard library that
-# take longer to import than all of this package.
+# Names that are imported at their first use. Native code imports most of their modules while the
+# first host starts; some need parts of the standard library that take longer to import than all of
+# this package.
 _LATER: Final = {
+    "AddonCrashed": "_errors",
+    "AddonError": "_errors",
+    "AddonTimeout": "_errors",
+    "ArrayBuffer": "_views",
+    "BigInt": "_values",
+    "CudaError": "_errors",
+    "DataView": "_views",
+    "InstallError": "_errors",
     "InstalledPackage": "_install",
+    "JSError": "_errors",
+    "JSRangeError": "_errors",
+    "JSSyntaxError": "_errors",
+    "JSTypeError": "_errors",
+    "LoadError": "_errors",
     "Mechanism": "_sandbox",
+    "NapiError": "_errors",
+    "Object": "_values",
+    "ProtocolError": "_errors",
     "RestartPolicy": "_restart_policy",
     "Sandbox": "_sandbox",
     "SandboxReport": "_sandbox",
+    "SandboxUnavailable": "_errors",
+    "SandboxViolation": "_errors",
+    "SandboxWarning": "_errors",
+    "SharedArrayBuffer": "_views",
+    "StaleHandleError": "_errors",
+    "TypedArray": "_views",
+    "WrongThreadError": "_errors",
     "aio": "_aio",
+    "by_ref": "_policy",
+    "deadline": "_deadline",
+    "expose": "_policy",
     "install": "_install",
+    "js_class": "_classes",
+    "on_uncaught": "_output",
+    "pass_this": "_callables",
+    "register": "_convert",
+    "undefined": "_values",
 }
 
 
@@ -154,6 +189,8 @@ def __getattr__(name: str) -> object:
     if name not in _LATER:
         text = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(text, name=name)
+    import importlib  # noqa: PLC0415 - only here
+
     module = importlib.import_module(f"{__name__}.{_LATER[name]}")
     globals()[name] = found = getattr(module, name)
     return found

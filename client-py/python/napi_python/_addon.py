@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import TYPE_CHECKING, Literal
 
-# Native code uses _denials and _hints, also at the end of the interpreter, when imports fail.
-from napi_python import _denials, _environment, _hints, _native, _restart, _text  # noqa: F401
-from napi_python._errors import LoadError
+from napi_python import _environment, _native, _restart
 
+# As of `typing`, which is imported later.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Literal
 
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Sandbox
 
 HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
+# A label of so many characters is not cut.
+_SHORT = 100
 # Whether every addon is loaded in debug mode; set by the pytest fixture during its test.
 debug_everywhere = False
 
@@ -27,7 +29,7 @@ def _host_binary() -> str:
     if given:
         if not os.access(given, os.X_OK):
             text = f"{HOST_VARIABLE} is set to {given}, which does not exist or is not executable"
-            raise LoadError(text, path=given)
+            raise _load_error(text, given)
         return given
     bundled = _bundled("napi-hostd")
     if not os.access(bundled, os.X_OK):
@@ -35,8 +37,24 @@ def _host_binary() -> str:
             f"the host program {bundled} does not exist: install napi_python from its wheel, "
             f"or set {HOST_VARIABLE} to a napi-hostd that you built"
         )
-        raise LoadError(text, path=bundled)
+        raise _load_error(text, bundled)
     return bundled
+
+
+def _load_error(message: str, path: str) -> Exception:
+    from napi_python._errors import LoadError  # noqa: PLC0415 - what it imports takes long
+
+    return LoadError(message, path=path)
+
+
+def _shown(label: str) -> str:
+    """Returns a label as it is safe to show."""
+    # Nothing is imported for what most labels are.
+    if label.isascii() and label.isprintable() and len(label) <= _SHORT:
+        return label
+    from napi_python import _text  # noqa: PLC0415 - what it imports takes long
+
+    return _text.name(label)
 
 
 def _bundled(name: str) -> str:
@@ -49,7 +67,7 @@ def _label(name: str | None, path: str) -> str:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be str or None, got {name!r}")
     stem = os.path.basename(path).removesuffix(".node").removesuffix(".so").removeprefix("lib")
-    return _text.name(name or stem or "addon")
+    return name or stem or "addon"
 
 
 def _library() -> str:
@@ -208,6 +226,7 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         sandbox, restart = "none", "never"
     elif thread != "own":
         raise ValueError(f"thread={thread!r} needs isolated=False")
+    label = _shown(label)
     confined = _confined("default" if sandbox is None else sandbox)
     if remote not in (None, "public", "exposed"):
         raise ValueError(f"remote must be 'public' or 'exposed', got {remote!r}")
@@ -307,19 +326,19 @@ def _addon_file(path: str | os.PathLike[str]) -> str:
         text = os.fsdecode(text)
     if "\0" in text:
         message = f"the path {text!r} contains a NUL character"
-        raise LoadError(message, path=text)
+        raise _load_error(message, text)
     file = absolute(text)
     if not os.path.exists(file):
         message = f"the file {file} does not exist; build or install the addon first"
         if not text.endswith((".node", ".so")):
             message = f"{message}, or write require({text!r}) to load a package"
-        raise LoadError(message, path=file)
+        raise _load_error(message, file)
     if os.path.isfile(os.path.join(file, "package.json")):
         message = f"{file} is a package; write require({file!r}) to load it"
-        raise LoadError(message, path=file)
+        raise _load_error(message, file)
     if not os.path.isfile(file):
         message = f"{file} is not a file; pass the path of the .node file"
-        raise LoadError(message, path=file)
+        raise _load_error(message, file)
     return file
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Final
+
+# As of `typing`, which is imported later.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
 
 _INHERITED: Final = (
     "LANG", "LANGUAGE", "TZ", "NODE_ENV", "RUST_BACKTRACE",
@@ -15,6 +19,8 @@ _INHERITED_PREFIXES: Final = ("LC_", "NAPI_HOSTD_")
 
 def checked(given: object) -> dict[str, str]:
     """Returns environment variables after checking them."""
+    from collections.abc import Mapping  # noqa: PLC0415 - what it imports takes long
+
     if not isinstance(given, Mapping):
         raise TypeError(f"env must be a dict of names and values, got {given!r}")
     for name, value in given.items():

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
-from napi_python import _addon, _native, _text
+from napi_python import _addon, _native
 
+# As of `typing`, which is imported later.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Literal, TypedDict, Unpack
 
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Sandbox
 
+    class HostOptions(TypedDict, total=False):
+        """The options of `require` and `open_host`: those of `load_addon`, which describes them."""
 
-class HostOptions(TypedDict, total=False):
-    """The options of `require` and `open_host`: those of `load_addon`, which describes them."""
-
-    isolated: bool
-    thread: Literal["own", "caller"]
-    sandbox: Literal["default", "strict", "none"] | Sandbox | None
-    remote: Literal["public", "exposed"] | None
-    restart: Literal["on-crash", "never"] | RestartPolicy | None
-    env: Mapping[str, str] | None
-    address: str | os.PathLike[str] | None
-    carrier: Literal["auto", "lanes", "socket"]
-    start_timeout: float
-    timeout: float | None
-    max_values: int
-    unsolicited_cpu: float
-    nested_threads: bool
-    on_start: Callable[[_native.Addon], object] | None
-    debug: bool
+        isolated: bool
+        thread: Literal["own", "caller"]
+        sandbox: Literal["default", "strict", "none"] | Sandbox | None
+        remote: Literal["public", "exposed"] | None
+        restart: Literal["on-crash", "never"] | RestartPolicy | None
+        env: Mapping[str, str] | None
+        address: str | os.PathLike[str] | None
+        carrier: Literal["auto", "lanes", "socket"]
+        start_timeout: float
+        timeout: float | None
+        max_values: int
+        unsolicited_cpu: float
+        nested_threads: bool
+        on_start: Callable[[_native.Addon], object] | None
+        debug: bool
 
 
 def require(
@@ -70,7 +71,7 @@ def require(
     file = _file_of(name, folder)
     label = name if file is None else _described(name, file)
     module = (name, folder)
-    addon = _addon.open_addon(file or "/", module, _text.name(label), **options)
+    addon = _addon.open_addon(file or "/", module, label, **options)
     assert isinstance(addon, _native.Module)  # noqa: S101 - `module` makes it one
     return addon
 
@@ -94,7 +95,7 @@ def open_host(
 
     """
     folder = _root(root)
-    label = _text.name(os.path.basename(folder) or "host")
+    label = os.path.basename(folder) or "host"
     opened = _addon.open_addon(folder, (None, folder), label, **options)
     return _native.host(opened)
 
@@ -141,14 +142,8 @@ def _file_of(name: str, folder: str) -> str | None:
 
 def _described(name: str, file: str) -> str:
     """Returns the name of a module in messages: that of a package with its version."""
-    import json  # noqa: PLC0415 - only here
-
     if _is_path(name):
         folder, base = os.path.split(file)
         return os.path.basename(folder) if base == "package.json" else base
-    try:
-        with open(file, "rb") as manifest:
-            version = json.load(manifest)["version"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return name
-    return f"{name} {version}" if isinstance(version, str) else name
+    version = _native._package_version(os.path.dirname(file))  # noqa: SLF001 - of this package
+    return name if version is None else f"{name} {version}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 
-# Native code uses _sizes.
-from napi_python import _native, _sizes  # noqa: F401
+from napi_python import _native
 from napi_python._native import BufferPool, PoolBuffer, PoolGuard
 
 __all__ = ["BufferPool", "PoolBuffer", "PoolGuard"]

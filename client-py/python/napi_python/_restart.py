@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+# As of `typing`, which is imported later.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 NO_LIMIT: Final = 2**32 - 1
 """As many crashes as there are."""

@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use super::LoadedAddon;
 use crate::call::{call, unraisable};
 use crate::errors::{self, After};
-use crate::fallible;
 use crate::generation::{End, HostGeneration};
+use crate::names::Names;
 
 /// The most time to wait for the exit report of a process that has ended.
 const EXIT_REPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,9 +96,12 @@ impl LoadedAddon {
                 .filter_map(|limit| Some((limit.option(), limit.advice(bounds.as_ref()?)?)))
                 .collect();
             // An error while the note is made leaves the error without a note.
-            let _ = fallible::import(py, "napi_python._hints", "annotate").and_then(|annotate| {
+            let _ = Names::get(py).and_then(|names| {
                 let denials = self.denials.kept(py);
-                call(&annotate, (error.value(py), confined, advice, denials))
+                call(
+                    names.annotate.bind(py),
+                    (error.value(py), confined, advice, denials),
+                )
             });
         }
     }
