@@ -11,9 +11,14 @@ _ROOTS = ("napi-hostd", "hostd-library", "napi-python")
 #: What a licence's file is called, to upper case.
 _NAMES = ("LICEN", "UNLICEN", "COPYING", "COPYRIGHT", "NOTICE")
 
-#: How `cargo metadata` has to be asked: the crate with libuv's sources hangs on a feature that
-#: nothing is built with.
-METADATA = ("metadata", "--locked", "--format-version=1", "--features=hostd-libuv/sources")
+#: How `cargo metadata` has to be asked: the crates with the sources of libuv and of the engine hang on
+#: features that nothing is built with.
+METADATA = (
+    "metadata",
+    "--locked",
+    "--format-version=1",
+    "--features=hostd-libuv/sources,hostd-quickjs/sources",
+)
 
 _RULE = "=" * 100
 

@@ -48,7 +48,7 @@ def functions(file: Path) -> dict[str, int]:
 
 def engine_functions() -> dict[str, int]:
     """Returns those of the engine in the program."""
-    archives = RELEASE.glob("build/rquickjs-sys-*/out/libquickjs.a")
+    archives = RELEASE.glob("build/hostd-quickjs-*/out/libquickjs.a")
     newest = max(archives, key=lambda file: file.stat().st_mtime)
     engine = functions(newest).keys()
     return {name: address for name, address in functions(PROGRAM).items() if name in engine}

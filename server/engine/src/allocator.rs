@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::large_blocks::LargeBlocks;
 

@@ -6,8 +6,8 @@
 
 use std::ffi::c_void;
 
+use hostd_quickjs as q;
 use hostd_shm::SharedBytes;
-use rquickjs_sys as q;
 
 use crate::finalizer::queue;
 use crate::{FinalizerToken, JsResult, Runtime, Value};

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{JsResult, Runtime, Thrown, Value};
 

@@ -1,6 +1,6 @@
 //! Views of array buffers: typed arrays of every element type, and `DataView`.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{JsResult, Runtime, Value};
 

@@ -1,6 +1,6 @@
 //! Calls of functions, methods and constructors, and their part in the count of mutations.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::function::FunctionPayload;
 use crate::remote::RemotePayload;

@@ -1,6 +1,6 @@
 //! Captures the original built-ins of a new engine.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::error::ErrorConstructor;
 use crate::intrinsics::{Intrinsics, KnownKeys};

@@ -4,7 +4,7 @@
 //! class's finalizer. A brand says which native constructor made an object, as the brand of a class
 //! with private fields does in JavaScript.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::classes::{Brand, Class, Payload};
 use crate::record::{Base, NO_ENTRY, NOT_HELD};

@@ -1,6 +1,6 @@
 //! The ids of our classes of engine objects, and what their payloads have in common.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 /// The brand of a native class: its constructor gives it to the objects that it makes, and its
 /// methods require it of `this`.

@@ -1,6 +1,6 @@
 //! Coercions. Those of objects may run JavaScript.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{JsResult, Runtime, Value};
 

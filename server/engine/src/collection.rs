@@ -1,7 +1,7 @@
 //! Maps and sets. The C interface cannot read them, so the captured `forEach` calls a native
 //! function that collects their contents.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::function::OWN_TAG;
 use crate::{FunctionSpec, Invocation, JsResult, Runtime, Value};

@@ -1,6 +1,6 @@
 //! Dates: making them and reading their time.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{JsResult, Runtime, Value};
 

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::Value;
 use crate::state::Runtime;

@@ -1,6 +1,6 @@
 //! Externals: opaque native data as an object without prototype or properties.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::classes::{Class, Payload};
 use crate::record::Base;

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::classes::{Class, Payload};
 use crate::property::data_descriptor;

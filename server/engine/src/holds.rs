@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::Value;
 use crate::record::{NOT_HELD, Record};

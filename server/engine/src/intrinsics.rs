@@ -1,6 +1,6 @@
 //! The original built-ins, captured before any foreign code can replace them.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{Key, Value};
 

@@ -1,9 +1,10 @@
 //! Microtasks, and the host's hooks for interruption, rejected promises and failed microtasks.
 
 use std::ffi::c_void;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{InterruptHook, JobErrorHook, JsResult, RejectionHook, Runtime, Value};
 
@@ -60,6 +61,28 @@ impl Runtime {
         drop(self.state.hooks.job_error.replace(hook));
     }
 
+    /// The value that the reactions of promises keep from where they are made: while one runs, after
+    /// an `await` too, it is the current one. At first it is undefined.
+    #[inline]
+    pub fn continuation_data(self) -> Value {
+        // SAFETY: E1, E3; the engine returns a count of its own.
+        Value(unsafe { q::JS_GetContinuationData(self.state.rt) })
+    }
+
+    /// Makes the value the current one until the guard is dropped, which brings back the one before.
+    pub fn enter_continuation(self, data: Value) -> Continuation {
+        let outer = self.continuation_data();
+        self.set_continuation_data(data);
+        Continuation { rt: self, outer }
+    }
+
+    /// Sets what [`continuation_data`](Self::continuation_data) returns.
+    #[inline]
+    pub fn set_continuation_data(self, data: Value) {
+        // SAFETY: E1, E2; the count becomes the engine's.
+        unsafe { q::JS_SetContinuationData(self.state.rt, data.into_raw()) };
+    }
+
     /// Returns whether microtasks are queued.
     #[inline]
     pub fn has_microtasks(self) -> bool {
@@ -90,5 +113,20 @@ impl Runtime {
             }
         }
         Ok(ran)
+    }
+}
+
+/// Brings back the continuation data that was current before; see [`Runtime::enter_continuation`].
+#[derive(Debug)]
+#[must_use]
+pub struct Continuation {
+    rt: Runtime,
+    outer: Value,
+}
+
+impl Drop for Continuation {
+    fn drop(&mut self) {
+        self.rt
+            .set_continuation_data(mem::replace(&mut self.outer, Value::UNDEFINED));
     }
 }

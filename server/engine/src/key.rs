@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::thread::engine;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::string::{Wtf8, is_ascii};
 use crate::{JsResult, Key, KeyRef, Runtime, Utf8, Value};

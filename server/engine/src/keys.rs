@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::key::KeyRef;
 use crate::prototype::Prototypes;

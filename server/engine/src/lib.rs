@@ -131,7 +131,7 @@ mod weak;
 
 /// A size that the engine returned; `size_t` is as wide as `usize`.
 #[inline]
-fn size(size: rquickjs_sys::size_t) -> usize {
+fn size(size: hostd_quickjs::size_t) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
 
@@ -141,6 +141,7 @@ pub use classes::Brand;
 pub use error::ErrorConstructor;
 pub use finalizers::{FinalizerId, FinalizerToken};
 pub use function::{FunctionSpec, Invocation, NativeCall, NativeFunction};
+pub use job::Continuation;
 pub use key::{Key, KeyRef};
 pub use keys::{KeyQuery, Keys};
 pub use kind::Kind;

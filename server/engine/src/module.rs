@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::module_record::{EVALUATED, EVALUATING, LINKING, Module, UNLINKED};
 use crate::{ErrorConstructor, JsResult, ModuleHooks, ModuleSource, Runtime, Value};

@@ -1,6 +1,6 @@
 //! A module of the engine's, as far as this crate reads it.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 /// E17: the address of a module that the engine has not freed.
 #[derive(Clone, Copy)]

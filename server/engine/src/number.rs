@@ -1,7 +1,7 @@
 //! Numbers: reading them as C's types do. What fits an `i32` has the engine's integer form, except
 //! -0.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::Value;
 

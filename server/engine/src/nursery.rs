@@ -20,7 +20,7 @@
 
 use std::time::{Duration, Instant};
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::holds::{COLLECT_BYTES_MIN, COLLECT_HOLDS_MIN, GivenUp, HELD, Hold, Holds};
 use crate::record::{NOT_HELD, Record};

@@ -1,6 +1,6 @@
 //! Objects and arrays as a whole: making them, their kind, prototype, freezing and sealing.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{Attributes, Content, Descriptor, JsResult, Key, Runtime, Value};
 

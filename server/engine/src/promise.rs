@@ -1,6 +1,6 @@
 //! Promises: making, settling and reading them.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{JsResult, Runtime, Value};
 

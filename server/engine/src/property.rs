@@ -2,7 +2,7 @@
 //!
 //! Setting has its own file, `set`: its rules are Node's, not the engine's.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{JsResult, Key, Runtime, Value};
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 /// In a record: the object has no finalizer.
 pub(crate) const NO_ENTRY: u32 = u32::MAX;

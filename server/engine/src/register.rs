@@ -1,6 +1,6 @@
 //! Registers our classes with a new engine.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::class::{InstancePayload, finalize};
 use crate::classes::{COUNT, Classes};

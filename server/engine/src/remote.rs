@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::classes::{Class, Payload};
 use crate::finalizer::queue;

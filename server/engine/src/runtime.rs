@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::allocator::Heap;
 use crate::holds::Nursery;
@@ -149,6 +149,7 @@ impl Drop for Engine {
             drop(values);
         }
         let rt = self.runtime();
+        rt.set_continuation_data(Value::UNDEFINED);
         // SAFETY: E1; the count of the context that `new` got.
         unsafe { q::JS_FreeContext(rt.ctx()) };
         // SAFETY: E1, E5; the engine is live, and finalizers only move plain words.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::{JsResult, Runtime, Wtf8};
 

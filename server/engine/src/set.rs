@@ -6,7 +6,7 @@
 //! `Reflect.set`, which returns false for a refusal; where one is a prototype, the error itself
 //! shows the difference.
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::remote::RemotePayload;
 use crate::{Content, JsResult, Key, Property, Runtime, Thrown, Value};

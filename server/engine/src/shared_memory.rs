@@ -3,7 +3,7 @@
 
 use std::ffi::c_void;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::state::current;
 

@@ -12,7 +12,7 @@
 
 use std::rc::Rc;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::classes::{Class, Payload};
 use crate::record::{Base, NO_ENTRY, Record, SlotData};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 use rustc_hash::FxHashMap;
 
 use crate::allocator::Allocator;

@@ -8,8 +8,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::string::FromUtf8Error;
 
+use hostd_quickjs as q;
 use hostd_shm::SharedBytes;
-use rquickjs_sys as q;
 
 use crate::thread::engine;
 use crate::{JsResult, Runtime, Value};

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::ptr;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 thread_local! {
     static ENGINE: Cell<*mut q::JSRuntime> = const { Cell::new(ptr::null_mut()) };

@@ -2,7 +2,7 @@
 
 use std::mem::ManuallyDrop;
 
-use rquickjs_sys as q;
+use hostd_quickjs as q;
 
 use crate::thread::engine;
 

@@ -11,7 +11,7 @@ use crate::native::{binding, builtins, bytes, environment, text, timers};
 use crate::state::{NodeState, TAG};
 
 /// The native functions that the scripts find on their one argument.
-const FUNCTIONS: [(&str, NativeCall); 48] = [
+const FUNCTIONS: [(&str, NativeCall); 50] = [
     ("evaluate", evaluate),
     ("encode", bytes::encode),
     ("decode", bytes::decode),
@@ -55,6 +55,8 @@ const FUNCTIONS: [(&str, NativeCall); 48] = [
     ("referenceTimer", timers::reference),
     ("addImmediate", timers::add_immediate),
     ("setTimerCalls", timers::set_calls),
+    ("getFrame", environment::frame),
+    ("setFrame", environment::set_frame),
     ("builtinNames", builtins::names),
     ("builtinFunction", builtins::function),
     ("shapeNames", builtins::shape_names),

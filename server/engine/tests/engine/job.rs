@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use hostd_engine::{FunctionSpec, Invocation, JsResult, Runtime, Value};
+
 use crate::{engine, js, text};
 
 #[test]
@@ -61,4 +63,87 @@ fn a_panicking_hook_is_survived() {
     rt.set_rejection_hook(Some(Rc::new(|_, _, _, _| panic!("on purpose"))));
     js(rt, "Promise.reject(1); null");
     assert_eq!(js(rt, "1").as_i32(), Some(1));
+}
+
+fn current(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    Ok(rt.continuation_data())
+}
+
+fn within(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    let _outer = rt.enter_continuation(call.args[0].clone());
+    rt.call(&call.args[1], &Value::UNDEFINED, &[])
+}
+
+/// An engine with the functions `current()` and `within(data, callback)`.
+fn engine_with_data() -> Runtime {
+    let rt = engine();
+    for (name, function) in [
+        ("current", FunctionSpec::new(current, 0, [0; 3])),
+        ("within", FunctionSpec::new(within, 2, [0; 3])),
+    ] {
+        let key = rt.key_utf8(name.as_bytes()).unwrap();
+        rt.put(&rt.global(), &key, rt.function(function).unwrap())
+            .unwrap();
+    }
+    rt
+}
+
+/// What is in the array `seen` once a script and its microtasks have run.
+fn seen(rt: Runtime, script: &str) -> String {
+    js(rt, &format!("globalThis.seen = []; {script}; null"));
+    rt.run_microtasks().unwrap();
+    assert!(rt.continuation_data().is_undefined());
+    text(rt, &js(rt, "seen.map(String).join()"))
+}
+
+#[test]
+fn continuation_data_follow_await_and_then() {
+    let rt = engine_with_data();
+    let script = "
+        const work = async () => {
+            seen.push(current()); await null; seen.push(current());
+            try { await Promise.reject(1); } catch { seen.push(current()); }
+            await { then(done) { seen.push('then ' + current()); done(); } };
+            seen.push(current());
+        };
+        within('a', work); within('b', work); work().then(() => seen.push('end ' + current()));
+        within('c', () => Promise.resolve().then(() => seen.push(current())));
+        seen.push(current())";
+    let expected = "a,b,none,none,a,b,none,c,a,b,none,then a,then b,then none,a,b,none,end none";
+    assert_eq!(seen(rt, script).replace("undefined", "none"), expected);
+}
+
+#[test]
+fn continuation_data_are_those_of_the_reaction_and_not_of_what_settles() {
+    let rt = engine_with_data();
+    let script = "
+        let settle;
+        const promise = new Promise((resolve) => { settle = resolve; });
+        within(1, () => promise.then(() => seen.push(current())));
+        within(2, () => promise.then(() => seen.push(current())));
+        within(3, () => settle())";
+    assert_eq!(seen(rt, script), "1,2");
+}
+
+#[test]
+fn continuation_data_are_current_until_the_reaction_ends() {
+    let rt = engine_with_data();
+    let script = "
+        within(1, () => Promise.resolve().then(() => { throw 1; }).catch(() => seen.push(current())));
+        Promise.resolve().then(() => seen.push(current()))";
+    assert_eq!(seen(rt, script), "undefined,1");
+}
+
+#[test]
+fn continuation_data_are_freed_with_the_promises_that_keep_them() {
+    let rt = engine_with_data();
+    let script = "
+        for (let i = 0; i < 100; i++) {
+            const data = { i };
+            within(data, () => { const never = new Promise(() => {}); data.kept = never.then(() => data); });
+            globalThis.last = new WeakRef(data);
+        }";
+    assert_eq!(seen(rt, script), "");
+    rt.gc();
+    assert!(js(rt, "last.deref()").is_undefined());
 }

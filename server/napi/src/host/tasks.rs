@@ -54,7 +54,9 @@ impl HostState {
     ) -> JsResult<()> {
         let result = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&result);
+        let frame = self.rt.continuation_data();
         let completion: Completion = Box::new(move |rt| {
+            let _outer = rt.enter_continuation(frame);
             let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
             let value = result.take();
             drop(result);

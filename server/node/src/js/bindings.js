@@ -15,19 +15,6 @@ const get = (name) => {
   return made[name] = make();
 };
 
-// The callbacks of `then` keep the frame of asynchronous context, from when a program first sets one.
-let followsPromises = false;
-const followPromises = () => {
-  if (followsPromises) return;
-  followsPromises = true;
-  const { then } = Promise.prototype;
-  Object.defineProperty(Promise.prototype, 'then', {
-    value: { then(fulfilled, rejected) {
-      return Reflect.apply(then, this, [native.bindFrame(fulfilled), native.bindFrame(rejected)]);
-    } }.then,
-  });
-};
-
 // Symbols by name, made as they are asked for.
 const symbols = () => new Proxy({ __proto__: null }, {
   get(all, name) { return all[name] ??= typeof name === 'string' ? Symbol(name) : undefined; },
@@ -62,10 +49,7 @@ const makers = {
   }),
   async_context_frame: () => ({
     getContinuationPreservedEmbedderData: () => native.frame,
-    setContinuationPreservedEmbedderData(frame) {
-      if (frame !== undefined) followPromises();
-      native.frame = frame;
-    },
+    setContinuationPreservedEmbedderData(frame) { native.frame = frame; },
   }),
   blob: part('bindings/blob'),
   buffer: () => ({

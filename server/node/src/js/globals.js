@@ -58,8 +58,15 @@ Object.defineProperty(FinalizationRegistry.prototype, 'register', {
 });
 
 // The frame of asynchronous context that is current: `AsyncLocalStorage` sets it. What is put off keeps
-// the frame in which it was.
-native.frame = undefined;
+// the frame in which it was; the engine does that for promises. Until one is set, none is asked for.
+let hasFrames = false;
+Object.defineProperty(native, 'frame', {
+  get: () => (hasFrames ? native.getFrame() : undefined),
+  set(frame) {
+    hasFrames ||= frame !== undefined;
+    if (hasFrames) native.setFrame(frame);
+  },
+});
 native.within = (frame, callback, self, args) => {
   const before = native.frame;
   native.frame = frame;

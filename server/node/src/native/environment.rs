@@ -216,6 +216,25 @@ pub(crate) fn dlopen(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     }
 }
 
+/// `getFrame()`: the frame of asynchronous context that is current.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the engine calls every native function by one signature"
+)]
+pub(crate) fn frame(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    Ok(rt.continuation_data())
+}
+
+/// `setFrame(frame)`.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the engine calls every native function by one signature"
+)]
+pub(crate) fn set_frame(rt: Runtime, call: &Invocation<'_>) -> JsResult {
+    rt.set_continuation_data(argument(call, 0).clone());
+    Ok(Value::UNDEFINED)
+}
+
 /// `collect()`: collects garbage now. Basic finalizers run at once, others when the outermost call
 /// ends.
 pub(crate) fn collect(rt: Runtime, _: &Invocation<'_>) -> JsResult {
