@@ -11,8 +11,8 @@ _ROOTS = ("napi-hostd", "hostd-library", "napi-python")
 #: What a licence's file is called, to upper case.
 _NAMES = ("LICEN", "UNLICEN", "COPYING", "COPYRIGHT", "NOTICE")
 
-#: How `cargo metadata` has to be asked: the crates with the sources of libuv and of the engine hang on
-#: features that nothing is built with.
+#: How `cargo metadata` has to be asked: the crates with the sources of libuv and of the engine hang
+#: on features that nothing is built with.
 METADATA = (
     "metadata",
     "--locked",

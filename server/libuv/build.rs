@@ -22,6 +22,8 @@ const SOURCES: [&str; 35] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    // There the version of the sources is pinned.
+    println!("cargo::rerun-if-changed=../../Cargo.lock");
     if env::var("CARGO_CFG_TARGET_OS")? != "linux" {
         return Err(
             "libuv is built for Linux only: its list of sources is another elsewhere".into(),

@@ -20,6 +20,8 @@ const INLINES: [&str; 2] = ["inlines/ptr_64.rs", "inlines/common.rs"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    // There the version of the sources is pinned.
+    println!("cargo::rerun-if-changed=../../Cargo.lock");
     println!("cargo::rerun-if-changed=src/changes.rs");
     if env::var("CARGO_CFG_TARGET_POINTER_WIDTH")? != "64" {
         return Err(

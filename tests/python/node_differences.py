@@ -40,7 +40,6 @@ DIFFERING = {
         "crypto:webcrypto",
     ),
     "Modules": (
-        "async_hooks:AsyncLocalStorage",
         "async_hooks:createHook",
         "module:enableCompileCache",
         "module:findSourceMap",

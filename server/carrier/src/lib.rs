@@ -15,8 +15,6 @@ use std::process::Command;
 /// # Errors
 /// It cannot be fetched.
 pub fn folder(carrier: &str) -> Result<PathBuf, Box<dyn Error>> {
-    // There the version of the sources is pinned.
-    println!("cargo::rerun-if-changed=../../Cargo.lock");
     let metadata = Command::new(env::var("CARGO")?)
         .args(["metadata", "--format-version=1", "--locked"])
         .args(["--features=sources", "--filter-platform"])

@@ -14,8 +14,10 @@ mod changes;
     non_upper_case_globals,
     unsafe_op_in_unsafe_fn,
     unsafe_code,
-    clippy::all,
     clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::multiple_unsafe_ops_per_block,
     clippy::undocumented_unsafe_blocks,
     clippy::missing_safety_doc,
     reason = "generated code of another crate"

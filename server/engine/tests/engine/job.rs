@@ -74,31 +74,31 @@ fn within(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     rt.call(&call.args[1], &Value::UNDEFINED, &[])
 }
 
-/// An engine with the functions `current()` and `within(data, callback)`.
-fn engine_with_data() -> Runtime {
-    let rt = engine();
-    for (name, function) in [
+/// Defines the functions `current()` and `within(data, callback)`.
+fn define_data(rt: Runtime) -> JsResult<()> {
+    let functions = [
         ("current", FunctionSpec::new(current, 0, [0; 3])),
         ("within", FunctionSpec::new(within, 2, [0; 3])),
-    ] {
-        let key = rt.key_utf8(name.as_bytes()).unwrap();
-        rt.put(&rt.global(), &key, rt.function(function).unwrap())
-            .unwrap();
+    ];
+    for (name, function) in functions {
+        let key = rt.key_utf8(name.as_bytes())?;
+        rt.put(&rt.global(), &key, rt.function(function)?)?;
     }
-    rt
+    Ok(())
 }
 
 /// What is in the array `seen` once a script and its microtasks have run.
-fn seen(rt: Runtime, script: &str) -> String {
+fn seen(rt: Runtime, script: &str) -> JsResult<String> {
+    define_data(rt)?;
     js(rt, &format!("globalThis.seen = []; {script}; null"));
-    rt.run_microtasks().unwrap();
+    rt.run_microtasks()?;
     assert!(rt.continuation_data().is_undefined());
-    text(rt, &js(rt, "seen.map(String).join()"))
+    Ok(text(rt, &js(rt, "seen.map(String).join()")))
 }
 
 #[test]
 fn continuation_data_follow_await_and_then() {
-    let rt = engine_with_data();
+    let rt = engine();
     let script = "
         const work = async () => {
             seen.push(current()); await null; seen.push(current());
@@ -110,40 +110,43 @@ fn continuation_data_follow_await_and_then() {
         within('c', () => Promise.resolve().then(() => seen.push(current())));
         seen.push(current())";
     let expected = "a,b,none,none,a,b,none,c,a,b,none,then a,then b,then none,a,b,none,end none";
-    assert_eq!(seen(rt, script).replace("undefined", "none"), expected);
+    assert_eq!(
+        seen(rt, script).unwrap().replace("undefined", "none"),
+        expected
+    );
 }
 
 #[test]
 fn continuation_data_are_those_of_the_reaction_and_not_of_what_settles() {
-    let rt = engine_with_data();
+    let rt = engine();
     let script = "
         let settle;
         const promise = new Promise((resolve) => { settle = resolve; });
         within(1, () => promise.then(() => seen.push(current())));
         within(2, () => promise.then(() => seen.push(current())));
         within(3, () => settle())";
-    assert_eq!(seen(rt, script), "1,2");
+    assert_eq!(seen(rt, script).unwrap(), "1,2");
 }
 
 #[test]
 fn continuation_data_are_current_until_the_reaction_ends() {
-    let rt = engine_with_data();
+    let rt = engine();
     let script = "
         within(1, () => Promise.resolve().then(() => { throw 1; }).catch(() => seen.push(current())));
         Promise.resolve().then(() => seen.push(current()))";
-    assert_eq!(seen(rt, script), "undefined,1");
+    assert_eq!(seen(rt, script).unwrap(), "undefined,1");
 }
 
 #[test]
 fn continuation_data_are_freed_with_the_promises_that_keep_them() {
-    let rt = engine_with_data();
+    let rt = engine();
     let script = "
         for (let i = 0; i < 100; i++) {
             const data = { i };
             within(data, () => { const never = new Promise(() => {}); data.kept = never.then(() => data); });
             globalThis.last = new WeakRef(data);
         }";
-    assert_eq!(seen(rt, script), "");
+    assert_eq!(seen(rt, script).unwrap(), "");
     rt.gc();
     assert!(js(rt, "last.deref()").is_undefined());
 }
