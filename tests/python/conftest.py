@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -268,3 +270,26 @@ def rust() -> Iterator[Addon]:
     """The Rust sample."""
     with load_addon(addon_path("sample_rust")) as loaded:
         yield loaded
+
+
+Write = Callable[[dict[str, str]], Path]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Write:
+    """Writes files below a folder of the test's and returns the folder."""
+
+    def write(files: dict[str, str]) -> Path:
+        for name, text in files.items():
+            path = tmp_path / "project" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return tmp_path / "project"
+
+    return write
+
+
+def package(name: str, index: str, **manifest: object) -> dict[str, str]:
+    folder = f"node_modules/{name}"
+    described = {"name": name, "version": "1.2.3", **manifest}
+    return {f"{folder}/package.json": json.dumps(described), f"{folder}/index.js": index}

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import pathlib
 import shlex
 import subprocess
-import textwrap
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import addon_path
+from conftest import Write, addon_path, package
 from napi_python import (
     AddonCrashed,
     AddonTimeout,
@@ -28,29 +24,6 @@ from napi_python import (
     open_host,
     require,
 )
-
-Write = Callable[[dict[str, str]], pathlib.Path]
-
-
-@pytest.fixture
-def project(tmp_path: pathlib.Path) -> Write:
-    """Writes files below a folder of the test's and returns the folder."""
-
-    def write(files: dict[str, str]) -> pathlib.Path:
-        for name, text in files.items():
-            path = tmp_path / "project" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(textwrap.dedent(text), encoding="utf-8")
-        return tmp_path / "project"
-
-    return write
-
-
-def package(name: str, index: str, **manifest: object) -> dict[str, str]:
-    folder = f"node_modules/{name}"
-    described = {"name": name, "version": "1.2.3", **manifest}
-    return {f"{folder}/package.json": json.dumps(described), f"{folder}/index.js": index}
-
 
 ADDER = package("adder", "exports.add = (a, b) => a + b; exports.file = __filename;")
 
