@@ -87,10 +87,9 @@ const settled = Promise.resolve();
 define('queueMicrotask', function queueMicrotask(callback) {
   native.load('errors').requireFunction(callback, 'callback');
   // An exception of the callback is an uncaught one, and not a rejection.
-  const run = native.bindFrame(callback);
   apply(then, settled, [() => {
     try {
-      run();
+      callback();
     } catch (error) {
       native.uncaught(error);
     }
