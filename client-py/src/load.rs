@@ -23,6 +23,7 @@ use crate::errors;
 use crate::exchange::read_preamble;
 use crate::fallible::push;
 use crate::generation::HostGeneration;
+use crate::names::Names;
 use crate::reserve;
 use crate::wait::{CallWait, WaitEnd};
 use crate::worker;
@@ -39,6 +40,18 @@ impl LoadedAddon {
         mut options: HostConfig,
         object: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
+        let addon = Arc::downgrade(self);
+        options.meanwhile = Some(Box::new(move || {
+            let addon = addon.upgrade().ok_or(ClientError::Closed)?;
+            // Before any thread calls: a child that is forked during the look-up would deadlock.
+            match Python::attach(|py| Names::get(py).map(drop)) {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    addon.fail(error);
+                    Err(ClientError::Closed)
+                }
+            }
+        }));
         let addon = Arc::downgrade(self);
         options.on_start = Some(Box::new(move |conversation: &mut Conversation| {
             let addon = addon.upgrade().ok_or(ClientError::Closed)?;

@@ -21,7 +21,6 @@ use crate::exchange::Request;
 use crate::fallible;
 use crate::foreign::library;
 use crate::lifecycle;
-use crate::names::Names;
 use crate::output;
 use crate::proxy::{Addon, Host, JSClass, JSFunction, Module, Reference, reference_of};
 use crate::sandbox::confinement;
@@ -214,9 +213,6 @@ fn _open<'py>(
     options.start_timeout = start_timeout;
     options.nested_threads = nested_threads;
     options.debug = debug;
-    // While the host starts, and before any thread calls: a child that is forked during the look-up
-    // would deadlock.
-    options.meanwhile = Some(Box::new(|| Python::attach(|py| drop(Names::get(py)))));
     addon.connect(options, object.as_any())?;
     lifecycle::register(&addon);
     if let Err(error) = addon.running(py) {

@@ -92,3 +92,19 @@ except AttributeError as error:
 """
     said = "module 'napi_python' has no attribute 'nothing' nothing\n"
     assert run_program(program).stdout == said
+
+
+def test_exception_of_an_import_during_the_start_is_raised() -> None:
+    program = f"""
+import sys
+from napi_python import load_addon
+sys.modules["napi_python._views"] = None
+for _ in range(2):
+    try:
+        load_addon({str(addon_path("bench"))!r})
+    except ImportError as error:
+        print(error.name)
+del sys.modules["napi_python._views"]
+print(load_addon({str(addon_path("bench"))!r}).add(1, 2))
+"""
+    assert run_program(program).stdout == "napi_python._views\nnapi_python._views\n3\n"

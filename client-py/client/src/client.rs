@@ -425,7 +425,7 @@ impl Shared {
         let (options, budget) = (Arc::clone(&self.options), Arc::clone(&self.budget));
         supervise::start(options, budget, generation, sender)?;
         if let Some(meanwhile) = &self.options.meanwhile {
-            meanwhile();
+            meanwhile()?;
         }
         let instance = loop {
             match receiver.recv_timeout(CHECK_INTERVAL) {

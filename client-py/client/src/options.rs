@@ -54,8 +54,8 @@ pub struct HostConfig {
     pub events: Arc<dyn HostEvents>,
     /// Prepares each new host, before any other conversation with it.
     pub on_start: Option<OnStart>,
-    /// Is called while a host starts, by the thread that waits for it.
-    pub meanwhile: Option<Box<dyn Fn() + Send + Sync>>,
+    /// Is called while a host starts, by the thread that waits for it. After an error the host is killed.
+    pub meanwhile: Option<Meanwhile>,
     /// Has [`HostEvents::attend`] called.
     pub attention: Arc<Attention>,
     /// Starts the thread that calls [`HostEvents::notice`] and [`HostEvents::attend`].
@@ -64,6 +64,8 @@ pub struct HostConfig {
 
 /// Prepares a host that was just started: loads its addon, for example.
 pub type OnStart = Box<dyn Fn(&mut Conversation) -> Result<(), ClientError> + Send + Sync>;
+
+type Meanwhile = Box<dyn Fn() -> Result<(), ClientError> + Send + Sync>;
 
 impl HostConfig {
     /// Default options.
