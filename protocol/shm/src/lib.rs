@@ -79,6 +79,7 @@ mod piece_hash;
 mod ready;
 mod ring;
 mod segment;
+mod streamed;
 mod sync;
 mod top;
 mod turn;

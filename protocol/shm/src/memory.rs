@@ -19,6 +19,7 @@ use rustix::mm::{Advice, ProtFlags, madvise, munmap};
 use crate::error::SegmentError;
 use crate::mapping::{SEALS, failed, map, sealed_file};
 use crate::piece_hash::{PieceHash, STRIPE, Stripe};
+use crate::streamed::{STREAMED_MIN, copy_streamed};
 
 /// Bytes of a page: the unit in which the system gives memory and takes it back.
 pub const PAGE: usize = 4096;
@@ -251,8 +252,13 @@ impl SharedBytes {
         let Some(target) = self.within(at, source.len()) else {
             return false;
         };
-        // SAFETY: S; `within` checked the range. The source is private memory.
-        unsafe { target.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
+        if self.length >= STREAMED_MIN {
+            // SAFETY: S; `within` checked the range. The source is private memory.
+            unsafe { copy_streamed(source, target) };
+        } else {
+            // SAFETY: S; as above.
+            unsafe { target.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
+        }
         true
     }
 

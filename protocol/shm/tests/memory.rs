@@ -1,4 +1,4 @@
-//! Words of a memory file.
+//! Words, hashes and copies of a memory file.
 #![cfg(not(loom))]
 
 use hostd_shm::{PAGE, SharedMemory, hash_piece};
@@ -72,4 +72,30 @@ fn nothing_outside_is_hashed() {
     assert_eq!(bytes.write_hashed(37, &[7; 64]), None);
     assert_eq!(memory.word(32), Some(0));
     assert_eq!(memory.word(96), Some(0));
+}
+
+#[test]
+fn large_ranges_are_copied_as_small_ones() {
+    const LENGTH: usize = 32 << 20;
+    let (memory, _file) = SharedMemory::create("copies", LENGTH + PAGE).unwrap();
+    let source: Vec<u8> = (0..251).cycle().take(1000).collect();
+    let mut copied = vec![0; source.len() + 2];
+    for start in [0, 1, 15, 16, 33] {
+        let bytes = memory.bytes(start, LENGTH).unwrap();
+        for length in [0, 1, 15, 16, 63, 64, 65, 200, 999] {
+            for at in [1, 2, 16, 4099, LENGTH - length - 1] {
+                assert!(bytes.write(at - 1, &[0; 1002][..length + 2]));
+                assert!(bytes.write(at, &source[..length]));
+                let copied = &mut copied[..length + 2];
+                assert!(bytes.read(at - 1, copied));
+                assert_eq!(copied[1..=length], source[..length]);
+                assert_eq!(
+                    (copied[0], copied[length + 1]),
+                    (0, 0),
+                    "{length} bytes at {at}"
+                );
+            }
+            assert!(!bytes.write(LENGTH - length, &source[..=length]));
+        }
+    }
 }
