@@ -405,3 +405,41 @@ def test_call_without_a_frame_ends_in_each_way() -> None:
         assert later(7) == 7
         host(addon).run_pending()
         assert script("() => globalThis.after")() == 7
+
+
+def test_events_come_between_calls_without_a_frame(order: Any) -> None:
+    identity = host(order).run_script("x => x")
+    later = host(order).run_script("f => n => { setImmediate(f, n); return n }")
+    seen: list[int] = []
+    ticks: list[int] = []
+    tick = later(ticks.append)
+
+    def call(number: int) -> None:
+        assert [identity(value) for value in range(10)] == list(range(10))
+        assert tick(number) == number
+
+    order.eventsOfThread(seen.append, 500)
+    end = time.monotonic() + SECONDS
+    calls = 0
+    while len(seen) < 500 and time.monotonic() < end:
+        call(calls)
+        calls += 1
+        host(order).run_pending()
+    assert seen == list(range(500))
+    assert ticks == list(range(calls))
+    seen.clear()
+    ticks.clear()
+
+    async def main() -> int:
+        order.eventsOfThread(seen.append, 500)
+        calls = 0
+        while len(seen) < 500 and time.monotonic() < end:
+            call(calls)
+            calls += 1
+            await asyncio.sleep(0)
+        await until(lambda: len(ticks) == calls)
+        return calls
+
+    calls = asyncio.run(main())
+    assert seen == list(range(500))
+    assert ticks == list(range(calls))

@@ -21,6 +21,11 @@ const END_POLL_INTERVAL: Duration = Duration::from_micros(50);
 /// No wait with a limit.
 const NEVER: u64 = u64::MAX;
 
+thread_local! {
+    /// The calling thread: a read of it counts no reference, as `thread::current` does.
+    static HERE: ThreadId = thread::current().id();
+}
+
 /// The time that moments are counted from, in nanoseconds.
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -88,7 +93,7 @@ impl CallerThread {
     /// Whether the calling thread is its own.
     #[inline]
     pub(crate) fn is_here(&self) -> bool {
-        self.owner == thread::current().id()
+        self.owner == HERE.with(|here| *here)
     }
 
     /// Opens the session, on its thread, and runs it until its handshake is done.

@@ -36,6 +36,17 @@ impl HostEnd {
         }
     }
 
+    /// At the JS thread's top, where the client runs on the same thread: lets it run, and returns whether
+    /// it makes a call without a frame. None if [`Self::wait`] is to be called instead, since there may be
+    /// something else to do.
+    #[inline]
+    pub fn wait_for_direct(&mut self) -> Option<bool> {
+        match self {
+            Self::Lanes(end) => end.wait_for_direct(),
+            Self::Queues(_) => None,
+        }
+    }
+
     /// Has `hook` called when the JS thread is idle: while it spins, with the time since it began, and
     /// with the maximum before it parks. It returns whether other threads of this process need a CPU:
     /// then the JS thread yields between polls.

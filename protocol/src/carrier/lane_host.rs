@@ -105,6 +105,32 @@ impl LaneHost {
         }
     }
 
+    /// As [`Self::wait`] without a limit, where the client runs on the same thread and nothing is to be
+    /// done but what the client asks for in place: whether it asks. None, and nothing is waited for, if
+    /// there may be something else.
+    #[inline]
+    pub(super) fn wait_for_direct(&mut self) -> Option<bool> {
+        let is_quiet = self.announced.is_none()
+            && self.notification == Notification::None
+            && !(self.woken || self.declined || self.gone.load(Ordering::Acquire));
+        if !is_quiet || self.ready.as_ref().is_some_and(|ready| !ready.is_empty()) {
+            return None;
+        }
+        let before = self.segment.top.arrive();
+        if before.declined {
+            self.note_top(before);
+            return None;
+        }
+        let found = self.segment.waiter.switch_once();
+        let top = self.segment.top.leave();
+        if top.state != TopState::AtTop || top.declined {
+            self.note_top(top);
+            // The next wait reports it.
+            self.woken |= self.declined;
+        }
+        found
+    }
+
     /// A lane is served before the next wait: what is due to be notified is notified now, and not
     /// after the lane was served.
     #[inline]

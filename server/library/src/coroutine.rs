@@ -41,15 +41,26 @@ type SessionYielder = Yielder<(), Option<Duration>>;
 type SessionCoroutine = Coroutine<(), Option<Duration>, SessionEnd, DefaultStack>;
 
 thread_local! {
-    /// The yielder of the coroutine that runs (N2).
-    static RUNNING: Cell<*const SessionYielder> = const { Cell::new(ptr::null()) };
-    /// The number of the session that this thread knows; zero for none.
-    static OCCUPANT: Cell<u64> = const { Cell::new(0) };
-    /// What it knows of the others, by their numbers.
+    static HERE: Here = const {
+        Here {
+            yielder: Cell::new(ptr::null()),
+            occupant: Cell::new(0),
+            call: Cell::new(ptr::null_mut()),
+        }
+    };
+    /// What the thread knows of the sessions that are not its occupant, by their numbers.
     static PARKED: RefCell<Vec<(u64, Parked)>> = const { RefCell::new(Vec::new()) };
-    /// The call that the client makes, while it waits for the session in place (N4).
-    static CALL: Cell<*mut DirectCall> = const { Cell::new(ptr::null_mut()) };
     static NEXT_NUMBER: Cell<u64> = const { Cell::new(1) };
+}
+
+/// What a thread has in use. In one piece, since finding a thread-local of a library takes a call.
+struct Here {
+    /// The yielder of the coroutine that runs (N2).
+    yielder: Cell<*const SessionYielder>,
+    /// The number of the session that this thread knows; zero for none.
+    occupant: Cell<u64>,
+    /// The call that the client makes, while it waits for the session in place (N4).
+    call: Cell<*mut DirectCall>,
 }
 
 /// What a thread knows of a session that is not its occupant.
@@ -88,7 +99,7 @@ impl fmt::Debug for SharedThread {
 /// Takes the call that the client makes without a frame.
 fn take_direct() -> Option<DirectRequest> {
     // SAFETY: N4.
-    let call = unsafe { CALL.get().as_mut() }?;
+    let call = unsafe { HERE.with(|here| here.call.get()).as_mut() }?;
     if call.state != DirectState::Untaken {
         return None;
     }
@@ -99,7 +110,7 @@ fn take_direct() -> Option<DirectRequest> {
 /// Answers that call, if the client still waits for it in place.
 fn answer_direct(result: Scalar) -> bool {
     // SAFETY: N4.
-    let call = unsafe { CALL.get().as_mut() };
+    let call = unsafe { HERE.with(|here| here.call.get()).as_mut() };
     call.is_some_and(|call| {
         call.state = DirectState::Answered(result);
         true
@@ -108,13 +119,15 @@ fn answer_direct(result: Scalar) -> bool {
 
 /// Lets the client run: called by the session, on its own stack. Whether the client makes a call.
 fn switch(time: Option<Duration>) -> bool {
-    CALL.set(ptr::null_mut());
-    let yielder = RUNNING.get();
-    // SAFETY: N2; null, or the yielder of the coroutine that runs.
-    if let Some(yielder) = unsafe { yielder.as_ref() } {
-        yielder.suspend(time);
-    }
-    !CALL.get().is_null()
+    HERE.with(|here| {
+        here.call.set(ptr::null_mut());
+        // SAFETY: N2; null, or the yielder of the coroutine that runs.
+        if let Some(yielder) = unsafe { here.yielder.get().as_ref() } {
+            yielder.suspend(time);
+        }
+        // N3: it is the same thread.
+        !here.call.get().is_null()
+    })
 }
 
 /// Lets the client check its deadline and signals.
@@ -132,7 +145,7 @@ impl SharedThread {
         let stack = DefaultStack::new(stack_bytes)?;
         let number = NEXT_NUMBER.replace(NEXT_NUMBER.get() + 1);
         let run = move |yielder: &SessionYielder, ()| {
-            RUNNING.set(yielder);
+            HERE.with(|here| here.yielder.set(yielder));
             let sharing = Sharing {
                 wait: switch,
                 pause,
@@ -153,44 +166,45 @@ impl SharedThread {
 
     /// Has the session make a call, and runs it until it waits, or has ended.
     pub(crate) fn call(&mut self, call: *mut DirectCall) -> Resumed {
-        CALL.set(call);
-        let resumed = self.resume();
-        CALL.set(ptr::null_mut());
-        resumed
+        HERE.with(|here| {
+            here.call.set(call);
+            let resumed = self.resume_on(here);
+            here.call.set(ptr::null_mut());
+            resumed
+        })
     }
 
     /// Runs the session until it waits, or has ended.
     pub(crate) fn resume(&mut self) -> Resumed {
-        self.occupy();
+        HERE.with(|here| self.resume_on(here))
+    }
+
+    fn resume_on(&mut self, here: &Here) -> Resumed {
+        if here.occupant.get() != self.number {
+            self.displace(here);
+        }
         let Some(coroutine) = &mut self.coroutine else {
             return Resumed::Ended(SessionEnd::Lost);
         };
-        let outer = RUNNING.replace(self.yielder.get());
+        let outer = here.yielder.replace(self.yielder.get());
         let result = coroutine.resume(());
-        self.yielder.set(RUNNING.replace(outer));
+        self.yielder.set(here.yielder.replace(outer));
         match result {
             CoroutineResult::Yield(time) => Resumed::Waiting(time),
             CoroutineResult::Return(end) => {
                 // It has ended, so that its drop unwinds nothing.
                 drop(self.coroutine.take().map(ManuallyDrop::into_inner));
-                OCCUPANT.set(0);
+                here.occupant.set(0);
                 Resumed::Ended(end)
             }
         }
     }
 
     /// Makes this the session that the thread knows.
-    #[inline]
-    fn occupy(&self) {
-        if OCCUPANT.get() != self.number {
-            self.displace();
-        }
-    }
-
     #[cold]
-    fn displace(&self) {
+    fn displace(&self, here: &Here) {
         PARKED.with_borrow_mut(|parked| {
-            let before = OCCUPANT.replace(self.number);
+            let before = here.occupant.replace(self.number);
             if before != 0 {
                 let mut leaving = Parked::default();
                 leaving.swap();

@@ -5,15 +5,38 @@ use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::{ProtocolError, RemoteError, Result};
 use hostd_protocol::frame::{Flags, FrameKind, Header};
 use hostd_protocol::ids::{CallId, LaneNumber, SlotId};
-use hostd_protocol::in_process::{DirectRequest, Scalar};
+use hostd_protocol::in_process::{DIRECT_ARGUMENTS_MAX, DirectRequest, Scalar};
 
 use super::Session;
 use super::answer::{Answer, Refusal};
 
 impl Session {
+    /// Serves the call that the client makes in place, if it makes one, and those that follow until there
+    /// is something else to do.
+    pub(super) fn serve_direct_calls(&self) -> Result {
+        while let Some(request) = self.hooks.take_direct() {
+            self.serve_direct(&request)?;
+            if !self.is_quiet() || self.end.borrow_mut().wait_for_direct() != Some(true) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is due, now or later, and nothing is to be sent.
+    fn is_quiet(&self) -> bool {
+        !self.is_ending()
+            && !self.turn_requests.is_pending()
+            && !self.has_notices()
+            && !self.tables.remotes.borrow().has_released()
+            && self.host.age_timeout().is_none()
+            && self.host.next_deadline().is_none()
+            && !self.has_pending()
+    }
+
     /// Makes the call. The result is passed in place if it is a scalar and nothing else is due to be sent;
     /// otherwise a frame replies.
-    pub(super) fn serve_direct(&self, request: &DirectRequest) -> Result {
+    fn serve_direct(&self, request: &DirectRequest) -> Result {
         let Some(lane) = LaneNumber::new(request.lane.into()) else {
             return Err(ProtocolError::violation(
                 "a call on a lane that does not exist",
@@ -61,13 +84,16 @@ impl Session {
             Some(id) => self.tables.held(id)?,
             None => Value::UNDEFINED,
         };
-        let arguments = request.arguments.map(|argument| match argument {
-            Scalar::Undefined => Value::UNDEFINED,
-            Scalar::Null => Value::NULL,
-            Scalar::Bool(flag) => Value::from(flag),
-            Scalar::Number(number) => Value::from(number),
-        });
-        let count = usize::from(request.count).min(arguments.len());
+        let mut arguments = [const { Value::UNDEFINED }; DIRECT_ARGUMENTS_MAX];
+        let count = usize::from(request.count).min(DIRECT_ARGUMENTS_MAX);
+        for (place, argument) in arguments[..count].iter_mut().zip(&request.arguments) {
+            *place = match *argument {
+                Scalar::Undefined => Value::UNDEFINED,
+                Scalar::Null => Value::NULL,
+                Scalar::Bool(flag) => Value::from(flag),
+                Scalar::Number(number) => Value::from(number),
+            };
+        }
         let result = self.rt.call(&function, &this, &arguments[..count]);
         self.result(result).map(Answer::Value)
     }

@@ -150,18 +150,20 @@ impl Session {
     /// Sends what there is room for; returns how long the JS thread may sleep, without a limit if
     /// nothing is left.
     pub(super) fn flush_notices(&self) -> Option<Duration> {
-        let waiting = {
-            let notices = self.notices.borrow();
-            notices.request_turn
-                || self.has_settled()
-                || !notices.uncaught.is_empty()
-                || notices.lost > 0
-        };
-        if waiting && !self.flush_notices_now() {
+        if self.has_notices() && !self.flush_notices_now() {
             return Some(FLUSH_RETRY);
         }
         let has_released = self.tables.remotes.borrow().has_released();
         has_released.then_some(RELEASE_DELAY)
+    }
+
+    /// Whether a notice waits to be sent.
+    pub(super) fn has_notices(&self) -> bool {
+        let notices = self.notices.borrow();
+        notices.request_turn
+            || self.has_settled()
+            || !notices.uncaught.is_empty()
+            || notices.lost > 0
     }
 
     /// Sends the releases that no frame has taken along.

@@ -43,10 +43,7 @@ impl Session {
                     if self.end.borrow_mut().take_declined() {
                         self.announce_again();
                     }
-                    match self.hooks.take_direct() {
-                        Some(request) => self.serve_direct(&request),
-                        None => Ok(()),
-                    }
+                    self.serve_direct_calls()
                 }
                 Ok(Wake::TimedOut) => {
                     if self.end.borrow_mut().take_declined() {

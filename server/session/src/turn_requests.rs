@@ -59,6 +59,11 @@ impl TurnRequests {
         self.is_requested.load(Ordering::Relaxed) && self.is_requested.swap(false, Ordering::AcqRel)
     }
 
+    /// Whether there is a request that was not taken yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.is_requested.load(Ordering::Relaxed) || self.is_closing()
+    }
+
     /// Whether a loop of the client polls the wake pipe.
     pub(crate) fn is_pipe_watched(&self) -> bool {
         self.wake_pipe

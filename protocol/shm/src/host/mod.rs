@@ -119,6 +119,14 @@ impl HostWaiter {
         let _ = self.shared.switch.set(switch);
     }
 
+    /// Calls `switch` of [`on_wait`](Self::on_wait) once, without a limit, and returns what that returned.
+    /// None, and nothing is called, if there is none, or something is to be done first.
+    #[inline]
+    pub fn switch_once(&self) -> Option<bool> {
+        let switch = self.shared.switch.get()?;
+        self.shared.is_quiet().then(|| switch(None))
+    }
+
     /// Has `hook` called while the JS thread spins without success, with the time since it began, and
     /// with the maximum before it parks. It returns whether other threads of this process need a CPU:
     /// then the JS thread yields between polls.

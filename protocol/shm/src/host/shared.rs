@@ -219,6 +219,11 @@ impl Shared {
         Ok(found)
     }
 
+    /// Whether no waker has woken this thread, and no client is to be notified.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.is_woken() && self.unnotified_data.get() | self.unnotified_space.get() == 0
+    }
+
     pub(super) fn is_woken(&self) -> bool {
         self.woken.load(Relaxed) != 0
     }
