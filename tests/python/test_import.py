@@ -64,6 +64,14 @@ assert require("one", root={str(tmp_path)!r}).twice(lambda value: value * 2) == 
     assert imported(program) == []
 
 
+def test_end_of_output_without_lines_needs_no_logging() -> None:
+    # Native code reports it for each stream of a host that ends, as at the end of a program.
+    assert imported("from napi_python import _output; _output.show('x', False, b'')") == []
+    assert "logging" in imported(
+        "from napi_python import _output; _output.show('x', True, b'a\\n')"
+    )
+
+
 def test_slow_module_is_noticed() -> None:
     assert "asyncio" in imported("import napi_python; napi_python.aio")
 

@@ -52,6 +52,8 @@ def show(label: str, error: bool, data: bytes) -> None:  # noqa: FBT001 - called
         lines.append(rest)
     elif rest:
         _lines[key] = rest
+    if not lines:
+        return
     logger = _logger_of(label)
     for line in lines:
         shown = _text.source(line.rstrip("\r"))
