@@ -66,16 +66,22 @@ const FUNCTIONS: [(&str, NativeCall); 50] = [
 
 pub(crate) fn install(host: Host) -> Result<(), Thrown> {
     let rt = host.runtime();
-    let native = rt.object_with_prototype(&Value::NULL)?;
-    for (name, call) in FUNCTIONS {
-        let function = rt.function(FunctionSpec::new(call, TAG, [0; 3]).not_constructible())?;
-        rt.set_strict(&native, &rt.key_utf8(name.as_bytes())?, function)?;
-    }
+    let native = functions(rt)?;
     let script = script(rt, "globals")?;
     rt.call(&script, &Value::UNDEFINED, std::slice::from_ref(&native))?;
     // A host's globals are made once: the cell is empty.
     let _ = NodeState::of(rt)?.load.set(rt.get_named(&native, "load")?);
     Ok(())
+}
+
+/// A new object with the functions.
+pub(crate) fn functions(rt: Runtime) -> JsResult {
+    let native = rt.object_with_prototype(&Value::NULL)?;
+    for (name, call) in FUNCTIONS {
+        let function = rt.function(FunctionSpec::new(call, TAG, [0; 3]).not_constructible())?;
+        rt.set_strict(&native, &rt.key_utf8(name.as_bytes())?, function)?;
+    }
+    Ok(native)
 }
 
 /// The function that a script consists of.

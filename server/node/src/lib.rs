@@ -11,6 +11,8 @@ mod digests;
 mod event_loop;
 mod files;
 mod globals;
+#[cfg(test)]
+mod hostile;
 mod native;
 mod pipe;
 mod rejections;

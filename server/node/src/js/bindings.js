@@ -163,5 +163,5 @@ const makers = {
   }),
 };
 
-return { get, set(name, binding) { made[name] = binding; }, perIsolateSymbols: symbols() };
+return { get, set(name, binding) { made[name] = binding; }, names: Object.keys(makers), perIsolateSymbols: symbols() };
 })

@@ -23,6 +23,12 @@ const GROUPS: &[Group] = &[
     ("zlib", zlib::FUNCTIONS),
 ];
 
+/// The names of the groups.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().map(|(name, _)| *name)
+}
+
 /// `functions(group)`: a new object with the native functions of a group.
 pub(crate) fn functions(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let name = rt.utf8(argument(call, 0))?;

@@ -20,6 +20,8 @@ use crate::timers::BEGIN;
 const MODULES: &str = "10127";
 /// The name of that line.
 const LINE: &str = "Jod";
+/// Limit of the arguments of a function: the engine calls none with more.
+const ARGUMENTS_MAX: u32 = 65534;
 
 fn host(rt: Runtime) -> JsResult<Host> {
     Host::current()
@@ -153,12 +155,18 @@ pub(crate) fn abort(_: Runtime, _: &Invocation<'_>) -> JsResult {
 /// `nextTick(function, arguments)`.
 pub(crate) fn next_tick(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let list = argument(call, 1);
-    let args: JsResult<Vec<Value>> = (0..rt.array_length(list).unwrap_or(0))
-        .map(|index| rt.get_index(list, index))
-        .collect();
+    let length = rt.array_length(list).unwrap_or(0);
+    if length > ARGUMENTS_MAX {
+        return Err(rt.range_error("too many arguments for a function"));
+    }
+    let mut args = Vec::new();
+    for index in 0..length {
+        let value = rt.get_index(list, index)?;
+        rt.push(&mut args, value)?;
+    }
     let tick = Tick {
         function: argument(call, 0).clone(),
-        args: args?,
+        args,
     };
     NodeState::of(rt)?.ticks.borrow_mut().push_back(tick);
     Ok(Value::UNDEFINED)

@@ -17,3 +17,6 @@ mod url;
 mod uv;
 mod value;
 mod zlib;
+
+#[cfg(test)]
+pub(crate) use fs::operations as fs_operations;

@@ -16,6 +16,9 @@ pub(crate) const FUNCTIONS: &[(&str, NativeCall)] = &[
     ("setModuleHooks", set_module_hooks),
 ];
 
+/// Limit of the names that a module which is no ES module exports.
+const EXPORTS_MAX: u32 = 1 << 20;
+
 /// `compileFunction(parameters, body, filename)`: the function that a `CommonJS` module is.
 fn compile_function(rt: Runtime, call: &Invocation<'_>) -> JsResult {
     let parameters = rt.utf8(argument(call, 0))?;
@@ -101,11 +104,18 @@ impl ModuleHooks for ScriptHooks {
         if loaded.is_string() {
             return Ok(ModuleSource::Text(loaded));
         }
-        let names = rt.get_index(&loaded, 0)?;
-        let names = (0..rt.array_length(&names).unwrap_or(0))
-            .map(|index| Ok(rt.utf8(&rt.get_index(&names, index)?)?.as_str().to_owned()));
+        let list = rt.get_index(&loaded, 0)?;
+        let length = rt.array_length(&list).unwrap_or(0);
+        if length > EXPORTS_MAX {
+            return Err(rt.range_error("too many exports for a module"));
+        }
+        let mut names = Vec::new();
+        for index in 0..length {
+            let name = rt.utf8(&rt.get_index(&list, index)?)?;
+            rt.push(&mut names, name.as_str().to_owned())?;
+        }
         Ok(ModuleSource::Exports {
-            names: names.collect::<JsResult<_>>()?,
+            names,
             evaluate: rt.get_index(&loaded, 1)?,
         })
     }

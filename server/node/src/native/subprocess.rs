@@ -23,6 +23,8 @@ pub(crate) const FUNCTIONS: &[(&str, NativeCall)] = &[
 
 /// How many arguments or variables a program can be given; the system takes less.
 const TEXTS_MAX: u32 = 1 << 20;
+/// How many bytes they can have together; the system takes less.
+const BYTES_MAX: usize = 1 << 24;
 const EAGAIN: i32 = 11;
 const EBADF: i32 = 9;
 const ESRCH: i32 = 3;
@@ -44,8 +46,13 @@ fn texts(rt: Runtime, list: &Value) -> JsResult<Option<Vec<String>>> {
         return Err(rt.range_error("too many arguments or variables for a program"));
     }
     let mut all = Vec::new();
+    let mut total = 0_usize;
     for index in 0..length {
         let item = text(rt, &rt.get_index(list, index)?)?;
+        total = total.saturating_add(item.len());
+        if total > BYTES_MAX {
+            return Err(rt.range_error("too long arguments or variables for a program"));
+        }
         rt.push(&mut all, item)?;
     }
     Ok(Some(all))

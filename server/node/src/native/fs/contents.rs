@@ -16,6 +16,10 @@ const CHUNK: usize = 1 << 20;
 const TEXT_MAX: usize = 0x1fff_ffe8;
 /// How many bytes are asked for at once where the size of a file is not known.
 const STEP: usize = 64 << 10;
+/// How many views one call of the system reads to; it reads to the first ones, as libuv does.
+const READ_VIEWS_MAX: u32 = 1024;
+/// Limit of the views that are written at once.
+const WRITTEN_VIEWS_MAX: u32 = 1 << 20;
 
 /// Reads once, at a place or the current one.
 fn read_once(file: impl AsFd, target: &mut [u8], place: Option<u64>) -> Result<usize, Errno> {
@@ -51,7 +55,7 @@ pub(super) fn read(args: &Args<'_>) -> JsResult<Task> {
 
 /// `readBuffers(fd, views, position)`: the number of bytes.
 pub(super) fn read_buffers(args: &Args<'_>) -> JsResult<Task> {
-    let targets = args.targets(1)?;
+    let targets = args.targets(1, READ_VIEWS_MAX)?;
     let length = targets.iter().map(|target| target.length).sum();
     let mut task = reading(args, length, args.position(2));
     task.targets = targets;
@@ -116,7 +120,7 @@ pub(super) fn write(args: &Args<'_>) -> JsResult<Task> {
 /// `writeBuffers(fd, views, position)`: the number of bytes.
 pub(super) fn write_buffers(args: &Args<'_>) -> JsResult<Task> {
     let mut bytes = Vec::new();
-    for target in args.targets(1)? {
+    for target in args.targets(1, WRITTEN_VIEWS_MAX)? {
         gather(args.rt, &mut bytes, &target, 0, target.length)?;
     }
     Ok(writing(args, bytes, args.position(2)))

@@ -80,6 +80,12 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("writeFileUtf8", contents::write_file_utf8),
 ];
 
+/// The names of the operations.
+#[cfg(test)]
+pub(crate) fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
+}
+
 /// The task that an operation's name and arguments make, which begin at `first`.
 fn task(rt: Runtime, node: &NodeState, call: &Invocation<'_>, first: usize) -> JsResult<Task> {
     let name = rt.utf8(argument(call, first))?;

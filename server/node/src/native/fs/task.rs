@@ -191,14 +191,17 @@ impl Args<'_> {
         }
     }
 
-    /// The views of an array, each as a whole.
-    pub(super) fn targets(&self, index: usize) -> JsResult<Vec<Target>> {
+    /// The views of an array, each as a whole; at most the first `most`.
+    pub(super) fn targets(&self, index: usize, most: u32) -> JsResult<Vec<Target>> {
         let list = self.get(index);
         let mut targets = Vec::new();
         let mut total = 0_usize;
-        for index in 0..self.rt.array_length(list).unwrap_or(0) {
+        for index in 0..self.rt.array_length(list).unwrap_or(0).min(most) {
             let view = self.rt.get_index(list, index)?;
-            let length = self.rt.byte_length(&view).unwrap_or(0);
+            let Some(length) = self.rt.byte_length(&view) else {
+                let text = "the array must have views or buffers only";
+                return Err(self.rt.type_error(text));
+            };
             let length = length.min(IO_MAX - total);
             total += length;
             self.rt.push(
