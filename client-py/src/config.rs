@@ -65,7 +65,9 @@ impl AddonConfig {
                 name: name.clone(),
                 folder: folder.clone(),
             },
-            Loads::Nothing { .. } => LoadRequest::Nothing,
+            Loads::Nothing { folder } => LoadRequest::Nothing {
+                folder: folder.clone(),
+            },
         }
     }
 }

@@ -142,7 +142,7 @@ impl LoadedAddon {
                 let what = match &*origin.module {
                     LoadRequest::Module { name, .. } => name.clone(),
                     LoadRequest::Addon { path } => String::from_utf8_lossy(path).into_owned(),
-                    LoadRequest::Nothing => String::new(),
+                    LoadRequest::Nothing { .. } => String::new(),
                 };
                 let note = format!(
                     "while {what} was loaded again, in process {}, since its process had ended",

@@ -27,7 +27,10 @@ pub enum LoadRequest {
         folder: String,
     },
     /// Nothing: what is needed is loaded later.
-    Nothing,
+    Nothing {
+        /// The folder from which scripts import.
+        folder: String,
+    },
 }
 
 /// What an object or a class of the host is.

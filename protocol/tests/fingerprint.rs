@@ -224,7 +224,8 @@ fn frames(all: &mut Fingerprint) {
     all.record("load", &LoadRequest::Addon { path });
     let (name, folder) = ("sharp".to_owned(), "/srv".to_owned());
     all.record("load a module", &LoadRequest::Module { name, folder });
-    all.record("load nothing", &LoadRequest::Nothing);
+    let folder = "/srv".to_owned();
+    all.record("load nothing", &LoadRequest::Nothing { folder });
     let description = Description {
         kind: 1,
         name: "name".into(),

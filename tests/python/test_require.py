@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import subprocess
 import threading
 from typing import Any
@@ -388,6 +389,44 @@ def test_scripts_import_before_anything_is_required() -> None:
     with open_host() as empty, load_addon(addon_path("number")) as addon:
         for imports in (empty, host(addon)):
             assert imports.run_script(script).result() == "b"
+
+
+def test_scripts_import_from_the_folder_of_the_host(project: Write) -> None:
+    esm = package("esm", "export const name = 'esm'; export default 5;", type="module")
+    cjs = package("cjs", "exports.name = 'cjs';")
+    inner = {"inner/own.mjs": "export { name } from 'esm'; export const url = import.meta.url;"}
+    root = project({**esm, **cjs, **inner})
+    names = "Promise.all(['esm', 'cjs'].map((name) => import(name))).then((all) => all.map((it) => it.name))"
+    with open_host(root=root) as shared:
+        assert shared.run_script(names).result() == ["esm", "cjs"]
+        shared.restart()
+        assert shared.run_script(names).result() == ["esm", "cjs"]
+        assert shared.run_script("import('esm')").result().default == 5
+        assert shared.require("esm").name == "esm"
+    # As `require` does, from the folder of `root` and those above it; and paths are relative to it.
+    with open_host(root=root / "inner", sandbox=Sandbox(read=[str(root)])) as below:
+        assert below.run_script(names).result() == ["esm", "cjs"]
+        own = below.run_script("import('./own.mjs')").result()
+        assert (own.name, own.url) == ("esm", (root / "inner" / "own.mjs").as_uri())
+    with require("cjs", root=root, sandbox=Sandbox(read=[str(root)])) as loaded:
+        assert host(loaded).run_script(names).result() == ["esm", "cjs"]
+
+
+def test_scripts_import_from_the_folder_of_an_addon(project: Write) -> None:
+    root = project(package("beside", "exports.name = 'beside';"))
+    shutil.copy(addon_path("number"), root / "number.node")
+    with load_addon(root / "number.node", sandbox=Sandbox(read=[str(root)])) as addon:
+        imported = host(addon).run_script("import('beside')").result()
+        assert imported.name == host(addon).require("beside").name == "beside"
+
+
+def test_import_of_what_is_not_there_names_the_folder(project: Write) -> None:
+    root = project({"node_modules/.keep": ""})
+    with open_host(root=root) as shared:
+        with pytest.raises(JSError) as caught:
+            shared.run_script("import('nowhere')").result()
+        assert caught.value.code == "ERR_MODULE_NOT_FOUND"
+        assert f"Cannot find package 'nowhere' imported from {root}/" in caught.value.message
 
 
 def test_require_from_two_threads(project: Write) -> None:

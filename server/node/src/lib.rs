@@ -44,6 +44,16 @@ pub fn start(options: HostOptions) -> Result<OwnedHost, StartError> {
     Ok(host)
 }
 
+/// Sets the folder from which scripts that are no modules import; without one it is the working folder.
+///
+/// # Errors
+/// This thread has no host.
+pub fn set_root(host: Host, folder: &str) -> JsResult<()> {
+    // A host is opened with one folder: what is set later is passed over.
+    let _ = NodeState::of(host.runtime())?.root.set(folder.to_owned());
+    Ok(())
+}
+
 /// What `require` came to.
 #[derive(Debug)]
 pub enum Required {

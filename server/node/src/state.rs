@@ -43,6 +43,8 @@ pub(crate) struct NodeState {
     pub(crate) streams: RefCell<Streams>,
     pub(crate) hashes: RefCell<Hashes>,
     pub(crate) programs: RefCell<Programs>,
+    /// The folder from which scripts that are no modules import.
+    pub(crate) root: OnceCell<String>,
 }
 
 #[derive(Debug)]

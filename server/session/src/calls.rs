@@ -4,9 +4,9 @@
 //! is wrong is carried out.
 
 use std::error::Error as _;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hostd_engine::{Content, JsResult, Key, KeyQuery, PromiseState, Runtime, Thrown, Value};
@@ -273,6 +273,9 @@ impl Session {
             let text = "this host has loaded its addon already; each addon has a host of its own";
             return Err(RemoteError::Host(text.to_owned()).into());
         }
+        if let Some(folder) = root_of(&request) {
+            hostd_node::set_root(self.host, folder)?;
+        }
         let loaded = self.loaded_by(request)?;
         hostd_node::free_code();
         self.loaded.set(true);
@@ -307,7 +310,7 @@ impl Session {
                 let text = "what the module exports is no object, so Python cannot refer to it";
                 Err(self.rt.type_error(text).into())
             }
-            LoadRequest::Nothing => Ok(self.rt.object()?),
+            LoadRequest::Nothing { .. } => Ok(self.rt.object()?),
         }
     }
 
@@ -346,6 +349,17 @@ impl Session {
             shared_bytes: shared.allocated as u64,
             retained_bytes: shared.retained as u64,
         }
+    }
+}
+
+/// The folder from which scripts import: what `require` searches from.
+fn root_of(request: &LoadRequest) -> Option<&str> {
+    match request {
+        LoadRequest::Addon { path } => {
+            let folder = Path::new(OsStr::from_bytes(path)).parent()?;
+            folder.to_str().filter(|folder| folder.starts_with('/'))
+        }
+        LoadRequest::Module { folder, .. } | LoadRequest::Nothing { folder } => Some(folder),
     }
 }
 

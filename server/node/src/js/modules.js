@@ -26,10 +26,11 @@ const { parts } = native.load('module_wrap');
 // What resolution found out about a module.
 const formats = new Map();
 
-// The URL of the module or script that imports something.
+// The URL of the module or script that imports something. A script that lies in no file counts as one in the
+// folder that the host was opened with.
 const urlOf = (base) => {
   if (base.startsWith('/')) return pathToFileURL(base).href;
-  return URL.canParse(base) ? base : pathToFileURL(`${process.cwd()}/`).href;
+  return URL.canParse(base) ? base : pathToFileURL(`${script.root() ?? process.cwd()}/[script]`).href;
 };
 
 const resolveSync = (specifier, base, importAttributes) => {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use hostd_engine::{Invocation, JsResult, ModuleHooks, ModuleSource, NativeCall, Runtime, Value};
 
 use super::bytes::argument;
+use crate::state::NodeState;
 
 pub(crate) const FUNCTIONS: &[(&str, NativeCall)] = &[
     ("compileFunction", compile_function),
@@ -14,6 +15,7 @@ pub(crate) const FUNCTIONS: &[(&str, NativeCall)] = &[
     ("isEvaluating", is_evaluating),
     ("isModuleText", is_module_text),
     ("setModuleHooks", set_module_hooks),
+    ("root", root),
 ];
 
 /// Limit of the names that a module which is no ES module exports.
@@ -71,6 +73,14 @@ fn set_module_hooks(rt: Runtime, call: &Invocation<'_>) -> JsResult {
         fill_meta: argument(call, 2).clone(),
     }))?;
     Ok(Value::UNDEFINED)
+}
+
+/// `root()`: the folder from which scripts that are no modules import; undefined for the working folder.
+fn root(rt: Runtime, _: &Invocation<'_>) -> JsResult {
+    match NodeState::of(rt)?.root.get() {
+        Some(folder) => rt.string_utf8(folder.as_bytes()),
+        None => Ok(Value::UNDEFINED),
+    }
 }
 
 /// Hooks that are functions of a script.

@@ -81,6 +81,30 @@ fn load_sends_the_functions_and_classes_by_name() {
 }
 
 #[test]
+fn scripts_import_from_the_folder_that_was_loaded_first() {
+    let name = format!("root-{}", std::process::id());
+    let root = concat!(env!("CARGO_TARGET_TMPDIR"), "/").to_owned() + &name;
+    std::fs::create_dir_all(&root).unwrap();
+    std::fs::write(format!("{root}/one.mjs"), "globalThis.found = 1;").unwrap();
+    let mut peer = Peer::start();
+    let load = |peer: &mut Peer, folder: &str| {
+        let request = LoadRequest::Nothing {
+            folder: folder.to_owned(),
+        };
+        peer.ask(CallKind::Load, |out| message::write(out, &request).unwrap())
+    };
+    load(&mut peer, &root).unwrap();
+    peer.script("import('./one.mjs'); 0").unwrap();
+    assert_eq!(peer.script("found").unwrap(), "1");
+    assert!(load(&mut peer, "/").is_err());
+    peer.script("import('./two.mjs').catch((error) => { globalThis.missing = error.message; }); 0")
+        .unwrap();
+    let missing = peer.script("missing").unwrap();
+    let wanted = format!("'{root}/two.mjs' imported from {root}/[script]");
+    assert!(missing.contains(&wanted), "{missing}");
+}
+
+#[test]
 fn function_adds() {
     let (mut peer, add) = with_export("add");
     let sum = peer.call(add, 2, |w| {
