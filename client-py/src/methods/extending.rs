@@ -1,14 +1,17 @@
-//! JavaScript classes, functions and exports as classes of Python: `isinstance`, and as the base of a
-//! class statement.
+//! JavaScript classes, functions and exports as classes of Python: `isinstance`, `issubclass`, and as the
+//! base of a class statement.
 
 use std::sync::Arc;
 
 use hostd_protocol::calls;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use crate::call::call;
+use crate::errors;
 use crate::fallible;
-use crate::proxy::{JSObject, Reference};
+use crate::proxy::{JSObject, Reference, reference_of};
 
 /// `value instanceof class`; false for what is no JavaScript object of the host that runs.
 pub(super) fn is_instance(value: &Bound<'_, PyAny>, class: Reference<'_>) -> PyResult<bool> {
@@ -35,6 +38,31 @@ fn is_object_instance(object: &Bound<'_, JSObject>, class: Reference<'_>) -> PyR
         return Ok(false);
     }
     class.request(object.py(), calls::InstanceOf, &(object.as_any(), class))
+}
+
+/// Whether a class is another one or extends it; false for classes of Python and of other hosts.
+pub(super) fn is_subclass(class: &Bound<'_, PyAny>, base: Reference<'_>) -> PyResult<bool> {
+    let not_a_class = |what: &str| {
+        Err(errors::raised::<PyTypeError>(format!(
+            "issubclass() {what}"
+        )))
+    };
+    if class.is_instance_of::<PyType>() {
+        return Ok(false);
+    }
+    let Some(reference) = reference_of(class)? else {
+        return not_a_class("arg 1 must be a class");
+    };
+    if !Arc::ptr_eq(reference.addon(), base.addon()) {
+        return Ok(false);
+    }
+    let (is_class, is_base, extends) =
+        base.request(class.py(), calls::Extends, &(class.as_any(), base))?;
+    match (is_class, is_base) {
+        (false, _) => not_a_class("arg 1 must be a class"),
+        (true, false) => not_a_class("arg 2 must be a class, a tuple of classes, or a union"),
+        (true, true) => Ok(extends),
+    }
 }
 
 /// What a class statement has in the place of a JavaScript base: `_extending.py` makes the class.

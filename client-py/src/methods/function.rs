@@ -54,6 +54,11 @@ impl JSFunction {
         extending::is_instance(value, self.reference(value.py())?)
     }
 
+    /// Whether a JavaScript class is this one or extends it.
+    fn __subclasscheck__(&self, class: &Bound<'_, PyAny>) -> PyResult<bool> {
+        extending::is_subclass(class, self.reference(class.py())?)
+    }
+
     /// The base that a class statement has in the place of this function.
     fn __mro_entries__<'py>(
         slf: &Bound<'py, Self>,

@@ -31,6 +31,7 @@ const GOLDEN: &[(u16, &str)] = &[
     (26, "Follow"),
     (27, "RunStep"),
     (28, "LoadMore"),
+    (29, "Extends"),
     (32, "Invoke"),
     (33, "RemoteGet"),
     (34, "RemoteSet"),

@@ -52,6 +52,33 @@ impl Runtime {
         }
     }
 
+    /// Returns whether a constructor is another one, or makes objects that inherit from the other's
+    /// `prototype`.
+    pub fn extends(self, class: &Value, base: &Value) -> JsResult<bool> {
+        self.count_read();
+        if class.identity() == base.identity() {
+            return Ok(true);
+        }
+        let key = &self.intrinsics().keys.prototype;
+        let (made, wanted) = (self.get(class, key)?, self.get(base, key)?);
+        self.inherits(&made, &wanted)
+    }
+
+    /// Returns whether an object is among the prototypes of a value.
+    fn inherits(self, value: &Value, wanted: &Value) -> JsResult<bool> {
+        if !value.is_object() || !wanted.is_object() {
+            return Ok(false);
+        }
+        let mut walk = Prototypes::of(self, value);
+        while walk.holder().is_some() {
+            walk.advance()?;
+            if walk.holder().and_then(Value::identity) == wanted.identity() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn inherits_from_proxy(self, value: &Value) -> bool {
         let mut holder = value.clone();
         while holder.is_object() {
@@ -80,13 +107,6 @@ impl Runtime {
         if !wanted.is_object() {
             return Err(self.type_error("operand 'prototype' property is not an object"));
         }
-        let mut walk = Prototypes::of(self, value);
-        while walk.holder().is_some() {
-            walk.advance()?;
-            if walk.holder().and_then(Value::identity) == wanted.identity() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.inherits(value, &wanted)
     }
 }

@@ -44,6 +44,8 @@ macro_rules! answers {
 answers! {
     Nothing(()) as ();
     Flag(bool) as bool;
+    /// Whether it is a constructor, the other is one, and it extends that.
+    Extends((bool, bool, bool)) as (bool, bool, bool);
     /// A value, by the contract.
     Value(Value) as AnyValue;
     /// An object of any kind, by reference.

@@ -79,6 +79,12 @@ impl Session {
             CallKind::InstanceOf => serve!(InstanceOf, |(value, class)| {
                 Ok(self.rt.instance_of(&value, &class)?)
             }),
+            CallKind::Extends => serve!(Extends, |(class, base)| {
+                let is_class = self.rt.is_constructor(&class);
+                let is_base = self.rt.is_constructor(&base);
+                let extends = is_class && is_base && self.rt.extends(&class, &base)?;
+                Ok((is_class, is_base, extends))
+            }),
             CallKind::Watch => serve!(Watch, |request| self.watch(request)),
             CallKind::Follow => serve!(Follow, |(object,)| {
                 let follow = &self.tables.intrinsics.follow;

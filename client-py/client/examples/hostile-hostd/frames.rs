@@ -64,6 +64,13 @@ impl Values<'_> {
                 self.flag(answer);
                 Ok(())
             }
+            CallKind::Extends => {
+                for _ in 0..3 {
+                    let answer = self.chance.one_in(2);
+                    self.flag(answer);
+                }
+                Ok(())
+            }
             CallKind::Keys => self.names(is_large),
             CallKind::Describe => self.description(is_large),
             CallKind::Stats => message::write(&mut self.out, &HostStats::default()),

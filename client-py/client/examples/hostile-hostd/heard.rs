@@ -154,6 +154,7 @@ fn before_values(header: &Header, reader: &mut ValueReader<'_>) -> Result<u32> {
         CallKind::RunScript
         | CallKind::NewObject
         | CallKind::InstanceOf
+        | CallKind::Extends
         | CallKind::Invoke
         | CallKind::RemoteKeys
         | CallKind::RemoteStep => 1,

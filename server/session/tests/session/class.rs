@@ -61,6 +61,54 @@ fn class_is_constructed_and_its_instance_used() {
 }
 
 #[test]
+fn class_extends_what_its_prototype_inherits_from() {
+    let mut peer = Peer::start();
+    let base = peer.lend("globalThis.Base = class {}; Base");
+    let extends_id = |peer: &mut Peer, class: u32, base: u32| {
+        let answer = peer.ask(CallKind::Extends, |out| {
+            out.own(hostd_protocol::ids::SlotId::new(class).unwrap());
+            out.put_u32(base);
+        });
+        answer.unwrap_or_else(|error| error)
+    };
+    let extends = |peer: &mut Peer, source: &str, base: u32| {
+        let class = peer.lend(source);
+        extends_id(peer, class, base)
+    };
+    assert_eq!(extends(&mut peer, "Base", base), "true true true");
+    assert_eq!(
+        extends(
+            &mut peer,
+            "globalThis.Derived = class extends Base {}; Derived",
+            base
+        ),
+        "true true true"
+    );
+    assert_eq!(
+        extends(&mut peer, "(class extends Derived {})", base),
+        "true true true"
+    );
+    assert_eq!(extends(&mut peer, "Object", base), "true true false");
+    assert_eq!(extends(&mut peer, "(() => 1)", base), "false true false");
+    assert_eq!(
+        extends(&mut peer, "Object.create({})", base),
+        "false true false"
+    );
+    assert_eq!(extends(&mut peer, "Base.bind()", base), "true true false");
+    // Traps run; proxies that form a circle end.
+    let function = peer.lend("globalThis.F = function () {}; F");
+    assert_eq!(extends_id(&mut peer, function, base), "true true false");
+    let circle = "const p = new Proxy({}, { getPrototypeOf: () => p }); F.prototype = p; 0";
+    let throws =
+        "F.prototype = new Proxy({}, { getPrototypeOf() { throw new Error('mine'); } }); 0";
+    for (script, wanted) in [(circle, "call stack"), (throws, "mine")] {
+        peer.script(script).unwrap();
+        let answer = extends_id(&mut peer, function, base);
+        assert!(answer.contains(wanted), "{answer}");
+    }
+}
+
+#[test]
 fn property_set_that_is_refused_throws() {
     let mut peer = Peer::start();
     let id = peer.lend("globalThis.o = Object.freeze({f() {}}); o");

@@ -418,6 +418,10 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
         CallKind::Delete | CallKind::Has | CallKind::InstanceOf => {
             reader.take_bool().unwrap().to_string()
         }
+        CallKind::Extends => {
+            let answers = [(); 3].map(|()| reader.take_bool().unwrap().to_string());
+            answers.join(" ")
+        }
         CallKind::Turn => {
             let more = reader.take_bool().unwrap();
             format!("{more} {}", settled_text(reader)).trim_end().into()
