@@ -124,7 +124,7 @@ impl NodeRuntime for NodeState {
     }
 
     fn is_kept_alive(&self) -> bool {
-        self.timers.borrow().is_referenced()
+        self.timers.borrow().is_referenced() || self.watches.borrow().is_referenced()
     }
 
     fn uncaught(&self, rt: Runtime, thrown: &Thrown, origin: Origin) -> bool {

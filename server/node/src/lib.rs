@@ -19,6 +19,7 @@ mod rejections;
 mod state;
 mod subprocess;
 mod timers;
+mod watches;
 
 pub use hostd_builtins::free_pages as free_code;
 use hostd_engine::{JsResult, Value};

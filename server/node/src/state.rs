@@ -14,6 +14,7 @@ use crate::files::Files;
 use crate::rejections::Rejections;
 use crate::subprocess::Programs;
 use crate::timers::Timers;
+use crate::watches::Watches;
 
 /// The engine function tag of this crate's native functions.
 pub(crate) const TAG: u8 = 32;
@@ -43,6 +44,8 @@ pub(crate) struct NodeState {
     pub(crate) streams: RefCell<Streams>,
     pub(crate) hashes: RefCell<Hashes>,
     pub(crate) programs: RefCell<Programs>,
+    /// What `fs.watch` watches.
+    pub(crate) watches: RefCell<Watches>,
     /// The folder from which scripts that are no modules import.
     pub(crate) root: OnceCell<String>,
 }

@@ -1,12 +1,12 @@
 //! Functions that the Node around Node-API has run on other threads, each with one that takes its
-//! result on the host's thread. They keep the host alive until then.
+//! result on the host's thread. Unless they are unreferenced, they keep the host alive until then.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use hostd_engine::{JsResult, Runtime};
 
-use super::task_table::Completion;
+use super::task_table::{Completion, Pending};
 use super::{Event, Host, HostState, Job, Origin, pool};
 
 /// Bytes of the stack of a thread that a task has for itself.
@@ -26,7 +26,7 @@ impl Host {
         complete: impl FnOnce(Runtime, R) -> JsResult<()> + 'static,
     ) -> JsResult<()> {
         self.state
-            .begin_task(work, complete, |task| pool::submit(Job::Task(task)))
+            .begin_task(true, work, complete, |task| pool::submit(Job::Task(task)))
     }
 
     /// The same on a thread of its own, for what may wait for long.
@@ -38,16 +38,32 @@ impl Host {
         work: impl FnOnce() -> R + Send + 'static,
         complete: impl FnOnce(Runtime, R) -> JsResult<()> + 'static,
     ) -> JsResult<()> {
-        self.state.begin_task(work, complete, |task| {
-            let thread = thread::Builder::new().name("napi-task".to_owned());
-            thread.stack_size(THREAD_STACK).spawn(task).is_ok()
-        })
+        self.state.begin_task(true, work, complete, start_thread)
     }
+
+    /// As [`run_in_thread`](Self::run_in_thread), for a task that does not keep the host alive.
+    ///
+    /// # Errors
+    /// There is no memory, or the thread cannot be started.
+    pub fn run_in_thread_unreferenced<R: Send + 'static>(
+        self,
+        work: impl FnOnce() -> R + Send + 'static,
+        complete: impl FnOnce(Runtime, R) -> JsResult<()> + 'static,
+    ) -> JsResult<()> {
+        self.state.begin_task(false, work, complete, start_thread)
+    }
+}
+
+/// Starts a thread for a task; false if it cannot be started.
+fn start_thread(task: Task) -> bool {
+    let thread = thread::Builder::new().name("napi-task".to_owned());
+    thread.stack_size(THREAD_STACK).spawn(task).is_ok()
 }
 
 impl HostState {
     fn begin_task<R: Send + 'static>(
         &self,
+        is_referenced: bool,
         work: impl FnOnce() -> R + Send + 'static,
         complete: impl FnOnce(Runtime, R) -> JsResult<()> + 'static,
         submit: impl FnOnce(Task) -> bool,
@@ -71,7 +87,12 @@ impl HostState {
             space.map_err(|_| self.rt.out_of_memory())?;
             tasks.given += 1;
             let number = tasks.given;
-            tasks.completions.insert(number, completion);
+            tasks.unreferenced += usize::from(!is_referenced);
+            let pending = Pending {
+                completion,
+                is_referenced,
+            };
+            tasks.completions.insert(number, pending);
             number
         };
         let done = Done {
@@ -87,14 +108,14 @@ impl HostState {
         if submit(task) {
             return Ok(());
         }
-        let completion = self.tasks.borrow_mut().completions.remove(&number);
+        let completion = self.tasks.borrow_mut().remove(number);
         drop(completion);
         Err(self.rt.type_error("cannot start a thread for the work"))
     }
 
     /// Completes a task that was run. A miss could not be queued.
     pub(super) fn complete_task(&self, number: u64) {
-        let completion = self.tasks.borrow_mut().completions.remove(&number);
+        let completion = self.tasks.borrow_mut().remove(number);
         let Some(completion) = completion.filter(|_| !self.is_closed()) else {
             return;
         };
@@ -103,9 +124,10 @@ impl HostState {
         }
     }
 
-    /// Whether tasks are queued or run.
+    /// Whether tasks are queued or run that keep the host alive.
     pub(super) fn has_tasks(&self) -> bool {
-        !self.tasks.borrow().completions.is_empty()
+        let tasks = self.tasks.borrow();
+        tasks.completions.len() > tasks.unreferenced
     }
 }
 

@@ -79,8 +79,7 @@ const makers = {
   }),
   fs: part('bindings/fs'),
   fs_dir: part('bindings/fs_dir'),
-  // `fs.watch` fails when it starts.
-  fs_event_wrap: () => ({ FSEvent: class FSEvent { start() { return -38; } close() {} getAsyncId() { return 0; } } }),
+  fs_event_wrap: part('bindings/fs_event'),
   messaging: part('bindings/messaging'),
   mksnapshot: () => ({
     isBuildingSnapshotBuffer: [0], setSerializeCallback: nothing, setDeserializeCallback: nothing,

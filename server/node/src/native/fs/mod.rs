@@ -1,4 +1,4 @@
-//! The native functions of the bindings `fs` and `fs_dir`.
+//! The native functions of the bindings `fs`, `fs_dir` and `fs_event_wrap`.
 //!
 //! An operation takes its arguments, runs without the engine, and makes a value of its result. So all
 //! of them can run at once (`run`) or on a thread of the pool (`submit`).
@@ -10,6 +10,7 @@ mod paths;
 mod status;
 mod system;
 mod task;
+mod watch;
 
 use std::fs;
 use std::io::{IsTerminal, Read};
@@ -34,6 +35,9 @@ pub(crate) const FUNCTIONS: &[(&str, NativeCall)] = &[
     ("internalModuleStat", internal_module_stat),
     ("getFormatOfExtensionlessFile", format_of_file),
     ("guessHandleType", handle_type),
+    ("watch", watch::watch),
+    ("unwatch", watch::unwatch),
+    ("referenceWatch", watch::reference),
 ];
 
 type Operation = fn(&Args<'_>) -> JsResult<Task>;
