@@ -27,7 +27,7 @@ DIFFERING = {
         "process:stdout",
         "process:threadCpuUsage",
     ),
-    "Files": ("fs:copyFile", "fs:open", "fs:readFileSync", "fs:watch", "fs/promises:watch"),
+    "Files": ("fs:copyFile", "fs:open", "fs:readFileSync"),
     "zlib, crypto and child_process": (
         "child_process:ChildProcess#unref",
         "constants:defaultCoreCipherList",

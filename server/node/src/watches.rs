@@ -6,8 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use hostd_engine::Value;
+use nix::sys::inotify::{InitFlags, Inotify};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::fs::inotify::{self, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
 /// Limit of the watches of one host.
@@ -62,9 +63,16 @@ pub(crate) struct Change {
 }
 
 impl Events {
+    /// By a function of the C library, which notes a denial of the sandbox.
     fn open() -> Result<Self, Errno> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK);
+        let inotify = inotify.map_err(|error| match error {
+            // Of the filter only.
+            nix::Error::EPERM => Errno::ACCESS,
+            other => Errno::from_raw_os_error(other as i32),
+        })?;
         Ok(Self {
-            inotify: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
+            inotify: inotify.into(),
             closed: eventfd(0, EventfdFlags::CLOEXEC)?,
         })
     }
@@ -207,5 +215,60 @@ impl Watches {
 impl Drop for Watches {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(watches: &mut Watches, path: &[u8]) -> Result<(usize, Option<Arc<Events>>), Errno> {
+        watches.add(path, true, Value::UNDEFINED)
+    }
+
+    #[test]
+    fn watches_are_limited() {
+        let mut watches = Watches::default();
+        for _ in 0..WATCHES_MAX {
+            add(&mut watches, b"/").unwrap();
+        }
+        assert_eq!(add(&mut watches, b"/").unwrap_err(), Errno::NOSPC);
+        watches.remove(1).unwrap();
+        assert!(add(&mut watches, b"/").is_ok());
+    }
+
+    #[test]
+    fn wait_ends_with_the_last_watch() {
+        let mut watches = Watches::default();
+        let (first, events) = add(&mut watches, b"/").unwrap();
+        let events = events.expect("an object to read");
+        let (second, none) = add(&mut watches, b"/").unwrap();
+        assert!(none.is_none() && watches.are_current(&events));
+        let waited = Arc::clone(&events);
+        let waiting = std::thread::Builder::new().spawn(move || while waited.wait() {});
+        watches.remove(first).unwrap();
+        assert!(watches.are_current(&events));
+        watches.remove(second).unwrap();
+        waiting.unwrap().join().unwrap();
+        assert!(!watches.are_current(&events));
+        assert!(watches.remove(second).is_none());
+    }
+
+    #[test]
+    fn events_of_another_object_are_not_current() {
+        let mut watches = Watches::default();
+        let (number, events) = add(&mut watches, b"/").unwrap();
+        watches.remove(number);
+        let (_, others) = add(&mut watches, b"/").unwrap();
+        assert!(!watches.are_current(&events.unwrap()));
+        assert!(watches.are_current(&others.unwrap()));
+    }
+
+    #[test]
+    fn dropped_watches_end_the_wait() {
+        let mut watches = Watches::default();
+        let (_, events) = add(&mut watches, b"/").unwrap();
+        drop(watches);
+        assert!(!events.unwrap().wait());
     }
 }

@@ -12,6 +12,7 @@ mod harness;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -217,6 +218,79 @@ fn binding_survives_hostile_arguments() {
         !host.is_kept_alive()
     });
     assert_eq!(eval(host, "fs.existsSync(folder)"), "true");
+}
+
+#[test]
+fn watch_keeps_the_host_alive_while_it_is_referenced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (host, _) = harness::start();
+    prepare(host, folder.path());
+    let watch = "globalThis.seen = []; \
+        globalThis.watcher = fs.watch(folder, (event, name) => seen.push(`${event} ${name}`)); 0";
+    eval(host, watch);
+    assert!(host.is_kept_alive());
+    eval(host, "watcher.unref(); 0");
+    assert!(
+        !host.is_kept_alive(),
+        "what waits for events does not count"
+    );
+    File::create(folder.path().join("a")).expect("a file");
+    turns_until(host, "seen.length === 1");
+    assert_eq!(eval(host, "seen.join()"), "rename a");
+    eval(host, "watcher.ref(); 0");
+    assert!(host.is_kept_alive());
+    eval(host, "watcher.close(); 0");
+    assert!(!host.is_kept_alive());
+    // Again, by another object of the system.
+    eval(host, watch);
+    fs::remove_file(folder.path().join("a")).expect("a file");
+    turns_until(host, "seen.length === 1");
+    eval(host, "watcher.close(); 0");
+}
+
+#[test]
+fn error_in_a_listener_of_a_watch_is_uncaught_and_the_next_event_comes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (host, log) = harness::start();
+    prepare(host, folder.path());
+    eval(
+        host,
+        "globalThis.count = 0; \
+         globalThis.watcher = fs.watch(folder, () => { count++; throw new Error('mine'); }); \
+         fs.mkdirSync(`${folder}/a`); fs.mkdirSync(`${folder}/b`); 0",
+    );
+    turns_until(host, "count === 2");
+    eval(host, "watcher.close(); 0");
+    let uncaught = log.uncaught.borrow();
+    assert_eq!(uncaught.len(), 2, "{uncaught:?}");
+    assert!(
+        uncaught
+            .iter()
+            .all(|(origin, text)| { *origin == Origin::AsyncWork && text.contains("mine") })
+    );
+}
+
+/// Whether an inotify object of this process watches a folder.
+fn is_watched(folder: &Path) -> bool {
+    let inode = fs::metadata(folder).expect("a folder").ino();
+    let all = fs::read_dir("/proc/self/fdinfo").expect("descriptors");
+    let texts = all.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
+    let mark = format!(" ino:{inode:x} ");
+    texts
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .any(|line| line.starts_with("inotify ") && line.contains(&mark))
+}
+
+#[test]
+fn end_of_a_host_ends_what_waits_for_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = hostd_node::start(HostOptions::new(Box::new(Silent))).expect("a host");
+    prepare(*host, folder.path());
+    eval(*host, "fs.watch(folder); 0");
+    assert!(is_watched(folder.path()));
+    drop(host);
+    // The thread that waits closes the object when it ends.
+    wait("closing", || !is_watched(folder.path()));
 }
 
 #[test]
