@@ -23,7 +23,7 @@ RELEASES, WRITE_BACK = 1, 2
 REQUEST, REPLY, FAILURE, NOTICE = 1, 2, 3, 4
 TURN, RING, SETTLED, HOME_LANE = 12, 64, 65, 0
 
-PROTOCOL = 6
+PROTOCOL = 7
 #: the first message of each side, without the build: `Hello` in protocol/src/handshake.rs
 HELLO = b"NAPIHOSTD" + struct.pack("<IB", PROTOCOL, 0) + bytes(64)
 #: bytes of the handover after the hello, see protocol/src/handover.rs

@@ -29,7 +29,7 @@ import traceback
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -309,7 +309,7 @@ class Frames:
                 lambda: getattr(value, name),
                 lambda: dir(value),
                 lambda: isinstance(self.addon, JSClass) or isinstance(value, JSClass),
-                lambda: issubclass(value, self.exported[2]),
+                lambda: issubclass(cast("type", value), self.exported[2]),
             )
         elif isinstance(value, Promise):
             own = (

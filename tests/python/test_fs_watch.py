@@ -27,7 +27,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-def watches(pid: int | str, folder: Path) -> bool:
+def watches(pid: int | str | None, folder: Path) -> bool:
     """Whether an inotify object of a process watches a folder."""
     inode = f" ino:{folder.stat().st_ino:x} "
     for path in Path(f"/proc/{pid}/fdinfo").iterdir():

@@ -1,4 +1,4 @@
-"""A package that takes the host's native functions from it, and passes them what no script would."""
+"""A package that takes the native functions of its host, and passes them what no script would."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napi_python import open_host
 # Some of what it passes are paths, which are denied.
 pytestmark = pytest.mark.filterwarnings("ignore::napi_python.SandboxWarning")
 
-# The host's own scripts use the same prototypes as those of packages: what they call can be observed.
+# The host's scripts use the same prototypes as packages do: what they call can be observed.
 THIEF = r"""
 const { get } = Map.prototype;
 const seen = new Set();
@@ -30,9 +30,10 @@ const { get: internalBinding } = [...seen].map((map) => map.get('bindings')).fin
 const LEFT_OUT = new Set(['umask', 'kill', 'setPriority', 'chdir', 'setModuleHooks', 'sleep']);
 
 const VALUES = [
-  undefined, null, NaN, Infinity, -1, 2 ** 31, 2 ** 53, -0, 1.5, '', 'x'.repeat(1 << 16), '\ud800', 'a\0b', Symbol('x'), 2n ** 64n,
-  { toString() { throw new Error('mine'); } }, new Proxy({}, { get() { throw new Error('mine'); } }), [, 1, ,],
-  new ArrayBuffer(0), new SharedArrayBuffer(8), new Uint8Array(new ArrayBuffer(64), 60), () => {}, {},
+  undefined, null, NaN, Infinity, -1, 2 ** 31, 2 ** 53, -0, 1.5, 2n ** 64n, Symbol('x'),
+  '', 'x'.repeat(1 << 16), '\ud800', 'a\0b', { toString() { throw new Error('mine'); } },
+  new Proxy({}, { get() { throw new Error('mine'); } }), [, 1, ,], new ArrayBuffer(0),
+  new SharedArrayBuffer(8), new Uint8Array(new ArrayBuffer(64), 60), () => {}, {},
 ];
 const sweep = (functions) => {
   let calls = 0;
@@ -40,7 +41,7 @@ const sweep = (functions) => {
     const call = functions[name];
     if (typeof call !== 'function' || LEFT_OUT.has(name)) continue;
     for (const value of VALUES) {
-      for (const args of [[value], [value, value, value, value, value, value, value, value, value]]) {
+      for (const args of [[value], Array(9).fill(value)]) {
         try {
           Reflect.apply(call, value, args);
         } catch {

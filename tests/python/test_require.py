@@ -396,7 +396,10 @@ def test_scripts_import_from_the_folder_of_the_host(project: Write) -> None:
     cjs = package("cjs", "exports.name = 'cjs';")
     inner = {"inner/own.mjs": "export { name } from 'esm'; export const url = import.meta.url;"}
     root = project({**esm, **cjs, **inner})
-    names = "Promise.all(['esm', 'cjs'].map((name) => import(name))).then((all) => all.map((it) => it.name))"
+    names = (
+        "Promise.all(['esm', 'cjs'].map((name) => import(name)))"
+        ".then((all) => all.map((it) => it.name))"
+    )
     with open_host(root=root) as shared:
         assert shared.run_script(names).result() == ["esm", "cjs"]
         shared.restart()
