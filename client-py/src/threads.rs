@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread::{self, JoinHandle, ThreadId};
@@ -89,10 +90,11 @@ pub(crate) fn join(py: Python<'_>, end: Instant) {
     });
 }
 
-/// In a forked child these threads do not exist.
+/// In a forked child these threads do not exist: their handles are forgotten. A drop would detach the
+/// threads, which reads memory that the C library may have returned to the system.
 pub(crate) fn forked() {
     VISITS.store(0, Ordering::Release);
     if let Ok(mut threads) = THREADS.try_lock() {
-        threads.clear();
+        let _never_dropped = ManuallyDrop::new(mem::take(&mut *threads));
     }
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import addon_path
+from conftest import addon_path, run_program
 from processes import gone_within, killed_client
 
 HERE = Path(__file__).parent
@@ -307,3 +308,42 @@ def test_host_dies_with_its_client_while_a_forked_child_lives() -> None:
     # The pipe ends when the child has closed its side and the client is gone.
     with killed_client(HEAD + textwrap.dedent(body)) as pid:
         assert gone_within(pid, 2)
+
+
+DETACH = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+static pid_t parent;
+__attribute__((constructor)) static void begin(void) { parent = getpid(); }
+int pthread_detach(pthread_t thread) {
+  if (getpid() != parent) abort();
+  return ((int (*)(pthread_t))dlsym(RTLD_NEXT, "pthread_detach"))(thread);
+}
+"""
+
+FORKED_WITH_THREADS = """
+import os, sys, warnings
+from napi_python import load_addon
+warnings.simplefilter("ignore")
+load_addon(sys.argv[1])  # A thread closes what is dropped.
+child = os.fork()
+if child == 0:
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_child_does_not_detach_threads_of_its_parent(tmp_path: Path) -> None:
+    # The C library may have unmapped them: rarely, the child crashed in its first instructions.
+    library = tmp_path / "detach.so"
+    source = tmp_path / "detach.c"
+    source.write_text(DETACH, encoding="ascii")
+    command = ["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
+    subprocess.run(command, check=True, timeout=60)
+    settings = {**os.environ, "LD_PRELOAD": str(library)}
+    path = addon_path("primitive")
+    done = run_program(FORKED_WITH_THREADS, path, env=settings, timeout=60)
+    assert done.stdout == "7\n", done.stderr
