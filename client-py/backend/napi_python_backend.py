@@ -1,8 +1,8 @@
 """The build backend of the package: maturin, with the host program and the library built first.
 
-A wheel holds three things made by cargo: the extension module, which maturin builds, the program
-`napi-hostd`, and the library that runs addons in the program's own process. The last two are built
-here and put where maturin takes them along. `docs/decisions.md` says
+A wheel holds four things made by cargo: the extension module, which maturin builds, the program
+`napi-hostd`, the library that runs addons in the program's own process, and libuv for such addons.
+All but the first are built here and put where maturin takes them along. `docs/decisions.md` says
 why it is done so.
 """
 
@@ -23,6 +23,8 @@ import third_party
 _HERE = pathlib.Path(__file__).resolve().parent.parent
 _PROGRAM = "napi-hostd"
 _LIBRARY = "libhostd_library.so"
+#: made by the build script of `hostd-libuv`
+_LIBUV = "libhostd_uv.so"
 _PLACE = _HERE / "python" / "napi_python" / "_bin"
 #: What is built into the program of Node's built-in modules, and the Node that it is taken from:
 #: named by the variable, fetched by `make`, or else required for the build.
@@ -56,7 +58,7 @@ def _profile(settings: Settings) -> str:
 
 
 def _build_host(settings: Settings) -> None:
-    """Builds program and library and puts them into the package, with the licences."""
+    """Builds program and libraries and puts them into the package, with the licences."""
     package = _PLACE.parent
     if not os.access(_PLACE if _PLACE.exists() else package, os.W_OK):
         text = (
@@ -67,7 +69,7 @@ def _build_host(settings: Settings) -> None:
     profile = _profile(settings)
     _find_node()
     # In one call, so that both are linked at the same time.
-    _cargo(
+    messages = _cargo(
         "build",
         "--locked",
         "--package=napi-hostd",
@@ -76,21 +78,35 @@ def _build_host(settings: Settings) -> None:
         "--lib",
         "--profile",
         profile,
+        "--message-format=json-render-diagnostics",
+        capture=True,
     )
     metadata = json.loads(_cargo(*third_party.METADATA, capture=True))
     folder = "debug" if profile == "dev" else profile
     built = pathlib.Path(metadata["target_directory"]) / folder
     _PLACE.mkdir(exist_ok=True)
-    for name in (_PROGRAM, _LIBRARY):
+    for file in (built / _PROGRAM, built / _LIBRARY, _output_of("hostd-libuv", messages) / _LIBUV):
         # Replaced in one step: a host that runs from the old file goes on.
-        fresh = _PLACE / f"{name}.new"
-        shutil.copyfile(built / name, fresh)
+        fresh = _PLACE / f"{file.name}.new"
+        shutil.copyfile(file, fresh)
         fresh.chmod(0o755)
-        fresh.replace(_PLACE / name)
+        fresh.replace(_PLACE / file.name)
     own = (_HERE.parent / "LICENSE").read_text(encoding="utf-8")
     node = (_BUILTINS / "LICENSE-node").read_text(encoding="utf-8")
     notices = third_party.notices(metadata, own, node)
     (_PLACE / "LICENSES.txt").write_text(notices, encoding="utf-8")
+
+
+def _output_of(package: str, messages: str) -> pathlib.Path:
+    """Returns the folder that the build script of a package wrote to, by what cargo printed."""
+    for line in messages.splitlines():
+        message = json.loads(line)
+        if message["reason"] == "build-script-executed":
+            # Such as `path+file:///.../server/libuv#hostd-libuv@0.1.0`.
+            _, _, label = message["package_id"].rpartition("#")
+            if label.startswith(f"{package}@"):
+                return pathlib.Path(message["out_dir"])
+    raise SystemExit(f"cargo does not say what the build script of {package} wrote")
 
 
 def _for_maturin(settings: Settings) -> Settings:

@@ -1,4 +1,5 @@
-//! Compiles libuv from the sources that a crate of the registry carries, and lists its functions.
+//! Compiles libuv from the sources that a crate of the registry carries, lists its functions, and links
+//! it as a library of its own, for the package of Python.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -7,6 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const CARRIER: &str = "libuv-sys2";
+/// As `hostd_libuv::LIBRARY`.
+const LIBRARY: &str = "libhostd_uv.so";
 
 /// The sources of libuv for Linux, as its own build lists them.
 #[rustfmt::skip]
@@ -30,15 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     let libuv = hostd_carrier::folder(CARRIER)?.join("libuv");
-    compile(&libuv);
+    let build = compile(&libuv);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    link(&build, &out)?;
     let header = fs::read_to_string(libuv.join("include/uv.h"))?;
     let names = declared(&header);
-    let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("names.rs"), format!("&{names:?}"))?;
     Ok(())
 }
 
-fn compile(libuv: &Path) {
+fn compile(libuv: &Path) -> cc::Build {
     let mut build = cc::Build::new();
     build
         .include(libuv.join("include"))
@@ -62,6 +66,29 @@ fn compile(libuv: &Path) {
         build.file(libuv.join("src").join(source).with_extension("c"));
     }
     build.compile("hostd_uv");
+    build
+}
+
+/// Links the library that exports the functions of the header; all others are hidden.
+fn link(build: &cc::Build, out: &Path) -> Result<(), Box<dyn Error>> {
+    let status = build
+        .try_get_compiler()?
+        .to_command()
+        .args(["-shared", "-s", "-o"])
+        .arg(out.join(LIBRARY))
+        .arg(format!("-Wl,-soname,{LIBRARY}"))
+        // Its functions call each other, whatever else has functions of their names.
+        .args(["-Wl,-Bsymbolic-functions", "-Wl,-z,relro,-z,now"])
+        .arg("-Wl,--whole-archive")
+        .arg(out.join("libhostd_uv.a"))
+        .args(["-Wl,--no-whole-archive", "-Wl,--as-needed"])
+        .args(["-lpthread", "-ldl", "-lrt"])
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("cannot link {LIBRARY}: the compiler ended with {status}").into())
+    }
 }
 
 /// The functions that the header declares, in alphabetic order.

@@ -1,8 +1,12 @@
 //! libuv itself, compiled from its published sources by the build script, and what it is called.
 //!
 //! All of it is linked into whatever names this crate, whether it is called or not: addons find the
-//! functions in the executable that opens them.
+//! functions in the executable that opens them. For processes whose executable is another one, the
+//! build script links it as a library too.
 #![forbid(unsafe_code)]
+
+/// The file name of the library, which the package has beside its other one.
+pub const LIBRARY: &str = "libhostd_uv.so";
 
 /// The names of libuv's functions, as its header declares them, in alphabetic order.
 pub const NAMES: &[&str] = include!(concat!(env!("OUT_DIR"), "/names.rs"));
