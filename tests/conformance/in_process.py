@@ -16,8 +16,6 @@ from pathlib import Path
 
 #: The threads on which a session in this process can run.
 THREADS = ("own", "caller")
-#: the subjects whose addon needs a process: it uses libuv, and is refused at its load
-REFUSED = {"uv"}
 
 
 def answer(

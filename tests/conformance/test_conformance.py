@@ -42,9 +42,7 @@ def test_the_host_answers_as_node_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("thread", in_process.THREADS)
-@pytest.mark.parametrize(
-    "name", [case.name for case in oracle.cases() if case.subject not in in_process.REFUSED]
-)
+@pytest.mark.parametrize("name", [case.name for case in oracle.cases()])
 def test_a_session_in_this_process_answers_as_node_does(name: str, thread: str) -> None:
     case = oracle.case(name)
     found, _ = in_process.answer(case.addon, case.source(later=True), thread)
@@ -75,7 +73,7 @@ def test_an_environment_ends_in_nodes_order(name: str, capfd: pytest.CaptureFixt
     capfd.readouterr()
     in_host(oracle.case(name), later=False)
     assert capfd.readouterr().out.splitlines() == expected
-    for thread in in_process.THREADS if name not in in_process.REFUSED else ():
+    for thread in in_process.THREADS:
         source = oracle.case(name).source(later=False)
         _, printed = in_process.answer(oracle.case(name).addon, source, thread)
         assert printed == expected

@@ -18,7 +18,6 @@ from conftest import addon_path, run_program
 from napi_python import (
     AddonTimeout,
     JSError,
-    LoadError,
     Sandbox,
     deadline,
     expose,
@@ -172,13 +171,6 @@ def test_threads_are_of_this_process_only() -> None:
     with pytest.raises(ValueError, match="'own' or 'caller'"):
         options: dict[str, Any] = {"thread": "mine"}
         load_addon(addon_path("primitive"), isolated=False, **options)
-
-
-def test_addon_of_libuv_is_refused_at_its_load(thread: Thread) -> None:
-    with pytest.raises(LoadError, match=r"uses libuv \(uv_\w+\).*isolated=True"):
-        load_addon(addon_path("uv"), isolated=False, thread=thread)
-    with load_addon(addon_path("primitive"), isolated=False, thread=thread) as addon:
-        assert host(addon).run_script("1") == 1
 
 
 def test_own_thread_serves_all_threads_at_once() -> None:

@@ -23,10 +23,10 @@ pub const NODE_API_VERSION: i32 = abi::types::SUPPORTED_VERSION;
 
 /// The version of the libuv that addons are given.
 pub fn libuv_version() -> String {
-    abi::uv::version()
+    abi::libuv::version()
 }
 
 /// Name and message of an error by libuv's number, such as "ENOENT" for -2.
 pub fn libuv_error(number: i32) -> Option<(String, String)> {
-    abi::uv::error(number)
+    abi::libuv::error(number)
 }

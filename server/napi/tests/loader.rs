@@ -295,7 +295,7 @@ fn v8_libuv_and_unknown_functions_are_refused_before_any_code_runs() {
         "{error:?}"
     );
     let facts = diagnose(&using("uv.node", "uv_default_loop"));
-    assert!(facts.is_ok_and(|facts| facts.uses_libuv));
+    assert!(facts.is_ok_and(|facts| facts.of_libuv.is_some()));
     let error = diagnose(&using("new.node", "napi_invent_something")).expect_err("it is refused");
     assert!(
         matches!(error.kind, LoadErrorKind::UnknownFunction(_)),

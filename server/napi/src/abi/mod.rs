@@ -27,6 +27,8 @@
 //! - **A10** What `owned` lends is not used after its owner's drop: an `OwnedHost` is dropped after
 //!   all that came from it (I-23), outside of every entry, and it takes the host off its thread
 //!   before it frees it. Addons have ids, which are looked up there.
+//! - **A11** A library of this package is never closed, and its functions have the types of their
+//!   header. What the system's loader says of a library is read while the library is open.
 //!
 //! An addon that breaks A1 or A2 has a memory error, which costs this process and no other. Ids
 //! need no invariant: each is looked up, and none is followed.
@@ -43,6 +45,7 @@ pub mod exports;
 pub(crate) mod external_memory;
 pub(crate) mod frame;
 pub(crate) mod library;
+pub(crate) mod libuv;
 pub(crate) mod owned;
 pub(crate) mod parked;
 pub(crate) mod record;

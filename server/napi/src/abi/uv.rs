@@ -1,4 +1,4 @@
-//! libuv's loop as the host uses it: the only place that calls libuv.
+//! libuv's loop as the host uses it.
 //!
 //! The order of a round is Node's: what threads posted is served right before polling, immediates
 //! run right after it. libuv calls the handle that was started first last, so two handles of ours
@@ -7,7 +7,7 @@
 use std::alloc::{Layout, handle_alloc_error};
 use std::any::Any;
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::os::fd::BorrowedFd;
@@ -16,11 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::barrier::guarded_call;
-use super::library;
+use super::libuv::{
+    Functions, Libuv, Raw, uv_handle_get_data, uv_handle_set_data, uv_handle_size, uv_loop_size,
+};
 use super::owned::Owned;
-
-type Raw = *mut c_void;
-type Callback = unsafe extern "C" fn(Raw);
 
 const CHECK: c_uint = 2;
 const IDLE: c_uint = 6;
@@ -29,63 +28,6 @@ const RUN_DEFAULT: usize = 0;
 const RUN_NOWAIT: c_int = 2;
 /// How many handles of ours are in a loop.
 const OURS: usize = 3;
-
-// As libuv's header declares them; loops and handles are pointers here.
-unsafe extern "C" {
-    fn uv_version_string() -> *const c_char;
-    fn uv_err_name_r(error: c_int, into: *mut c_char, size: usize) -> *mut c_char;
-    fn uv_strerror_r(error: c_int, into: *mut c_char, size: usize) -> *mut c_char;
-    fn uv_default_loop() -> Raw;
-    fn uv_loop_size() -> usize;
-    fn uv_loop_init(of: Raw) -> c_int;
-    fn uv_loop_close(of: Raw) -> c_int;
-    fn uv_loop_alive(of: Raw) -> c_int;
-    fn uv_run(of: Raw, mode: c_int) -> c_int;
-    fn uv_stop(of: Raw);
-    fn uv_update_time(of: Raw);
-    fn uv_backend_fd(of: Raw) -> c_int;
-    fn uv_backend_timeout(of: Raw) -> c_int;
-    fn uv_walk(of: Raw, visit: unsafe extern "C" fn(Raw, Raw), argument: Raw);
-    fn uv_close(handle: Raw, callback: Callback);
-    fn uv_handle_size(kind: c_uint) -> usize;
-    fn uv_handle_get_data(handle: Raw) -> Raw;
-    fn uv_handle_set_data(handle: Raw, data: Raw);
-    fn uv_ref(handle: Raw);
-    fn uv_unref(handle: Raw);
-    fn uv_prepare_init(of: Raw, handle: Raw) -> c_int;
-    fn uv_prepare_start(handle: Raw, callback: Callback) -> c_int;
-    fn uv_check_init(of: Raw, handle: Raw) -> c_int;
-    fn uv_check_start(handle: Raw, callback: Callback) -> c_int;
-    fn uv_idle_init(of: Raw, handle: Raw) -> c_int;
-    fn uv_idle_start(handle: Raw, callback: Callback) -> c_int;
-    fn uv_idle_stop(handle: Raw) -> c_int;
-}
-
-/// Whether addons find this libuv: they do where the process exports its names.
-pub(crate) fn is_exported() -> bool {
-    library::is_found_by_name(c"uv_default_loop", uv_default_loop as *const ())
-}
-
-/// The version of libuv.
-pub(crate) fn version() -> String {
-    // SAFETY: A7; it takes nothing and has no state.
-    let text = unsafe { uv_version_string() };
-    // SAFETY: A7; libuv returns a literal.
-    let text = unsafe { CStr::from_ptr(text) };
-    text.to_string_lossy().into_owned()
-}
-
-/// Name and message of an error; `None` if libuv knows none of that number.
-pub(crate) fn error(number: c_int) -> Option<(String, String)> {
-    let text = |describe: unsafe extern "C" fn(c_int, *mut c_char, usize) -> *mut c_char| {
-        let mut buffer = [0_u8; 128];
-        // SAFETY: A7; it writes at most so many bytes, the last of which is NUL.
-        unsafe { describe(number, buffer.as_mut_ptr().cast(), buffer.len()) };
-        let text = CStr::from_bytes_until_nul(&buffer).ok()?.to_str().ok()?;
-        (!text.starts_with("Unknown system error")).then(|| text.to_owned())
-    };
-    Some((text(uv_err_name_r)?, text(uv_strerror_r)?))
-}
 
 /// What the host runs in each round of the loop.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +40,7 @@ pub(crate) struct RoundHooks {
 
 /// The data of our handles in the loop.
 struct Shared {
+    uv: &'static Functions,
     raw: Raw,
     hooks: RoundHooks,
     /// Whether the host runs the loop, and not an addon.
@@ -119,22 +62,24 @@ pub(crate) struct Loop {
 static DEFAULT_TAKEN: AtomicBool = AtomicBool::new(false);
 
 impl Loop {
-    /// Opens the loop of this thread's host: the default loop if no other host has it, as for Node's
-    /// main thread, else a new one. `None` without free descriptors.
-    pub(crate) fn open(hooks: RoundHooks) -> Option<Self> {
+    /// Opens the loop of this thread's host, of the libuv that addons call: the default loop if no
+    /// other host has it, as for Node's main thread, else a new one. `None` without free descriptors.
+    pub(crate) fn open(libuv: &'static Libuv, hooks: RoundHooks) -> Option<Self> {
+        let uv = libuv.functions();
         let is_default = !DEFAULT_TAKEN.swap(true, Ordering::AcqRel);
         let raw = if is_default {
             // SAFETY: A7; one host at a time comes here.
-            let raw = unsafe { uv_default_loop() };
+            let raw = unsafe { (uv.uv_default_loop)() };
             if raw.is_null() {
                 DEFAULT_TAKEN.store(false, Ordering::Release);
                 return None;
             }
             raw
         } else {
-            own_loop()?
+            own_loop(uv)?
         };
         let shared = Owned::new(Shared {
+            uv,
             raw,
             hooks,
             running: Cell::new(false),
@@ -143,22 +88,22 @@ impl Loop {
         let data = std::ptr::from_ref(shared.get()).cast_mut().cast();
         let (prepare, check, idle) = (handle(PREPARE), handle(CHECK), handle(IDLE));
         // SAFETY: A7; the memory is as large as libuv says. These calls cannot fail.
-        unsafe { uv_prepare_init(raw, prepare) };
+        unsafe { (uv.uv_prepare_init)(raw, prepare) };
         // SAFETY: A7; as above.
-        unsafe { uv_check_init(raw, check) };
+        unsafe { (uv.uv_check_init)(raw, check) };
         // SAFETY: A7; as above.
-        unsafe { uv_idle_init(raw, idle) };
+        unsafe { (uv.uv_idle_init)(raw, idle) };
         for ours in [prepare, check, idle] {
             // SAFETY: A7; what is pointed to is freed after the handle.
             unsafe { uv_handle_set_data(ours, data) };
         }
         // SAFETY: A7; the callback takes what was set as data above.
-        unsafe { uv_prepare_start(prepare, before_polling) };
+        unsafe { (uv.uv_prepare_start)(prepare, before_polling) };
         // SAFETY: A7; as above.
-        unsafe { uv_check_start(check, after_polling) };
+        unsafe { (uv.uv_check_start)(check, after_polling) };
         for ours in [prepare, check] {
             // SAFETY: A7; an addon that runs the loop until nothing is left does not wait for ours.
-            unsafe { uv_unref(ours) };
+            unsafe { (uv.uv_unref)(ours) };
         }
         Some(Self {
             shared: ManuallyDrop::new(shared),
@@ -167,6 +112,10 @@ impl Loop {
             idle,
             is_default,
         })
+    }
+
+    fn uv(&self) -> &'static Functions {
+        self.shared.get().uv
     }
 
     /// The `uv_loop_t` for `napi_get_uv_event_loop`.
@@ -189,7 +138,7 @@ impl Loop {
         shared.running.set(true);
         // An idle handle keeps the loop from waiting, and from ending before it polls.
         // SAFETY: A7; our handle, on the thread of its loop; the callback does nothing.
-        unsafe { uv_idle_start(self.idle, nothing) };
+        unsafe { (self.uv().uv_idle_start)(self.idle, nothing) };
         // SAFETY: A7; `before_polling` stops the loop after this round. No exception of an addon's
         // callback passes the barrier.
         unsafe {
@@ -198,11 +147,11 @@ impl Loop {
                 RUN_DEFAULT,
                 0,
                 0,
-                uv_run as *const (),
+                self.uv().uv_run as *const (),
             )
         };
         // SAFETY: A7; our handle, on the thread of its loop.
-        unsafe { uv_idle_stop(self.idle) };
+        unsafe { (self.uv().uv_idle_stop)(self.idle) };
         shared.running.set(false);
         if let Some(panic) = shared.panic.take() {
             resume_unwind(panic);
@@ -212,32 +161,32 @@ impl Loop {
     /// Updates the loop's time, from which its timers count.
     pub(crate) fn update_time(&self) {
         // SAFETY: A7; our loop, on its thread.
-        unsafe { uv_update_time(self.raw()) };
+        unsafe { (self.uv().uv_update_time)(self.raw()) };
     }
 
     /// How long until the loop's next timer; `None` without one.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         // The timeout of a loop without referenced handles is 0, so one of ours is referenced.
         // SAFETY: A7; our loop, on its thread.
-        unsafe { uv_ref(self.prepare) };
+        unsafe { (self.uv().uv_ref)(self.prepare) };
         // SAFETY: A7; our handle, on the thread of its loop.
-        let timeout = unsafe { uv_backend_timeout(self.raw()) };
+        let timeout = unsafe { (self.uv().uv_backend_timeout)(self.raw()) };
         // SAFETY: A7; our handle, on the thread of its loop.
-        unsafe { uv_unref(self.prepare) };
+        unsafe { (self.uv().uv_unref)(self.prepare) };
         u64::try_from(timeout).ok().map(Duration::from_millis)
     }
 
     /// Returns whether a handle or request of an addon keeps the loop alive.
     pub(crate) fn is_alive(&self) -> bool {
         // SAFETY: A7; our loop, on its thread.
-        unsafe { uv_loop_alive(self.raw()) != 0 }
+        unsafe { (self.uv().uv_loop_alive)(self.raw()) != 0 }
     }
 
     /// The descriptor that becomes readable when the loop has events. It is used no longer than the
     /// loop lives.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'static> {
         // SAFETY: A7; our loop, on its thread.
-        let descriptor = unsafe { uv_backend_fd(self.raw()) };
+        let descriptor = unsafe { (self.uv().uv_backend_fd)(self.raw()) };
         // SAFETY: A7, A10; a loop that is open has one.
         unsafe { BorrowedFd::borrow_raw(descriptor) }
     }
@@ -245,7 +194,7 @@ impl Loop {
     fn handles(&self) -> usize {
         let mut count = 0_usize;
         // SAFETY: A7; our loop, on its thread; the callback counts in our local variable.
-        unsafe { uv_walk(self.raw(), count_handle, (&raw mut count).cast()) };
+        unsafe { (self.uv().uv_walk)(self.raw(), count_handle, (&raw mut count).cast()) };
         count
     }
 
@@ -256,12 +205,12 @@ impl Loop {
         }
         for ours in [self.prepare, self.check, self.idle] {
             // SAFETY: A7; our handle, on the thread of its loop; the callback does nothing.
-            unsafe { uv_close(ours, nothing) };
+            unsafe { (self.uv().uv_close)(ours, nothing) };
         }
         // SAFETY: A7; our loop, on its thread. Nothing is in it but our handles, which are closing.
-        unsafe { uv_run(self.raw(), RUN_NOWAIT) };
+        unsafe { (self.uv().uv_run)(self.raw(), RUN_NOWAIT) };
         // SAFETY: A7; our loop, on its thread, with nothing in it.
-        unsafe { uv_loop_close(self.raw()) == 0 }
+        unsafe { (self.uv().uv_loop_close)(self.raw()) == 0 }
     }
 }
 
@@ -294,11 +243,11 @@ impl fmt::Debug for Loop {
     }
 }
 
-fn own_loop() -> Option<Raw> {
+fn own_loop(uv: &Functions) -> Option<Raw> {
     // SAFETY: A7; it takes nothing and has no state.
     let raw = memory(unsafe { uv_loop_size() });
     // SAFETY: A7; the memory is as large as libuv says.
-    if unsafe { uv_loop_init(raw) } == 0 {
+    if unsafe { (uv.uv_loop_init)(raw) } == 0 {
         return Some(raw);
     }
     // SAFETY: A7; our memory, of which libuv has kept nothing.
@@ -350,7 +299,7 @@ unsafe extern "C" fn before_polling(handle: Raw) {
     let shared = unsafe { shared(handle) };
     if shared.running.get() {
         // SAFETY: A7; libuv calls this on the thread of the loop.
-        unsafe { uv_stop(shared.raw) };
+        unsafe { (shared.uv.uv_stop)(shared.raw) };
     }
     run(shared, shared.hooks.before);
 }

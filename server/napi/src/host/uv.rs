@@ -18,6 +18,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, p
 
 use super::entry::Depth;
 use super::{Budget, Event, Host, HostState, Inbox, current};
+use crate::abi::libuv::Libuv;
 use crate::abi::uv::{Loop, RoundHooks};
 
 /// The loop of a host, if an addon asked for it.
@@ -203,7 +204,8 @@ impl HostState {
             after: run_immediates,
         };
         let no_loop = || io::Error::other("the system has no descriptors left for a loop");
-        let of = Loop::open(hooks).ok_or_else(no_loop)?;
+        let libuv = Libuv::of_process().map_err(io::Error::other)?;
+        let of = Loop::open(libuv, hooks).ok_or_else(no_loop)?;
         let watch = Watch::start(of.descriptor(), Arc::clone(&self.inbox))?;
         let raw = of.raw();
         let open = Open {

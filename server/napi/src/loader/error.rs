@@ -56,8 +56,13 @@ pub enum LoadErrorKind {
     NeedsV8(String),
     /// The file uses a function that libuv does not have here.
     UnknownLibuv(String),
-    /// The file uses libuv, one of whose functions is named, and addons cannot find it in this process.
-    HiddenLibuv(String),
+    /// The file uses libuv, which it cannot have in this process.
+    NoLibuv {
+        /// One of the functions that it imports.
+        function: String,
+        /// Why it cannot.
+        reason: String,
+    },
     /// The file uses a Node-API function that does not exist here.
     UnknownFunction(String),
     /// The addon declares this version of Node-API, which is newer than the one here.
@@ -149,9 +154,9 @@ impl fmt::Display for LoadError {
                  for another system or a newer libuv: use an older build of it, or a newer \
                  napi-hostd"
             ),
-            Kind::HiddenLibuv(symbol) => write!(
+            Kind::NoLibuv { function, reason } => write!(
                 f,
-                "{path} uses libuv ({symbol}), which an addon finds in a process of its own only; \
+                "{path} uses libuv ({function}), which it cannot have in this process: {reason}; \
                  load it with isolated=True"
             ),
             Kind::UnknownFunction(symbol) => write!(

@@ -9,21 +9,29 @@ mod elf;
 mod error;
 mod file;
 mod libraries;
+mod link_file;
 pub mod preflight;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use hostd_engine::{JsResult, Runtime, Thrown, Value};
 
 use crate::abi::callback::Init;
 use crate::abi::library::{self, Image};
+use crate::abi::libuv::Libuv;
 use crate::abi::registered::Registered;
 use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, SUPPORTED_VERSION};
 use crate::env::EnvId;
 use crate::host::Host;
 
 pub use error::{LoadError, LoadErrorKind, Platform};
+use link_file::LinkFile;
 use preflight::Facts;
+
+/// The addons that were opened through a link file, which stays open as they do.
+static LINKED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The version of an addon that declares none, or an older one.
 const OLDEST_VERSION: i32 = 8;
@@ -79,12 +87,17 @@ fn load(
     filename: Option<&Path>,
     exports: Option<Value>,
 ) -> Result<JsResult<Loaded>, LoadError> {
-    if facts.uses_libuv
-        && let Err(error) = host.state().uv_loop()
-    {
-        tracing::error!(%error, "cannot create a libuv loop for the addon");
+    let through = match &facts.of_libuv {
+        Some(function) => prepare_libuv(host, facts, function)?,
+        None => None,
+    };
+    let through = through.as_ref().map(LinkFile::path);
+    let image =
+        library::open(&facts.path, flags, through).map_err(|error| cannot_open(facts, &error))?;
+    if through.is_some() {
+        let mut linked = LINKED.lock().unwrap_or_else(PoisonError::into_inner);
+        linked.insert(facts.path.clone());
     }
-    let image = library::open(&facts.path, flags).map_err(|error| cannot_open(facts, &error))?;
     let (init, declared) = entry_point(&image, &facts.path)?;
     let api_version = effective_version(declared, &facts.path)?;
     let env = host.create_env(&facts.path, filename, api_version);
@@ -97,19 +110,38 @@ fn load(
     }))
 }
 
-/// Explains why the system's loader refused the file: by a library, if one is the reason.
-fn cannot_open(facts: &Facts, error: &libloading::Error) -> LoadError {
-    let open = || LoadErrorKind::Open(message_of(error)).of(&facts.path);
-    facts.unmet().unwrap_or_else(open)
+/// Makes the loop in which the handles of an addon run that imports this function of libuv. Returns the
+/// file to open it through, if it would not find that libuv by itself.
+fn prepare_libuv(host: Host, facts: &Facts, function: &str) -> Result<Option<LinkFile>, LoadError> {
+    let refuse = |reason| {
+        let function = function.to_owned();
+        LoadErrorKind::NoLibuv { function, reason }.of(&facts.path)
+    };
+    let libuv = Libuv::of_process().map_err(refuse)?;
+    if let Some((name, file)) = libuv.taken() {
+        let file = file.display();
+        return Err(refuse(format!("{name} is there already, from {file}")));
+    }
+    if let Err(error) = host.state().uv_loop() {
+        tracing::error!(%error, "cannot create a libuv loop for the addon");
+    }
+    let is_linked = || {
+        let linked = LINKED.lock().unwrap_or_else(PoisonError::into_inner);
+        linked.contains(&facts.path)
+    };
+    let Some(library) = libuv.library().filter(|_| !is_linked()) else {
+        return Ok(None);
+    };
+    let file = LinkFile::of(&[&facts.path, library]);
+    let cannot = |error| LoadErrorKind::Open(format!("cannot write a link file: {error}"));
+    file.map(Some)
+        .map_err(|error| cannot(error).of(&facts.path))
 }
 
-/// The message of the system's loader, which is the innermost cause.
-fn message_of(error: &libloading::Error) -> String {
-    let mut inner: &dyn std::error::Error = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
+/// Explains why the system's loader refused the file: by a library, if one is the reason.
+fn cannot_open(facts: &Facts, error: &libloading::Error) -> LoadError {
+    let open = || LoadErrorKind::Open(library::message_of(error)).of(&facts.path);
+    facts.unmet().unwrap_or_else(open)
 }
 
 /// Finds the function that makes the exports, and the version its addon declares.

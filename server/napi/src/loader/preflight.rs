@@ -14,15 +14,14 @@ use super::file;
 use super::libraries::Places;
 use super::{LoadError, LoadErrorKind};
 use crate::abi::exports::{self, Symbol};
-use crate::abi::uv;
 
 /// The facts that an addon's file shows.
 #[derive(Debug)]
 pub struct Facts {
     /// The real path: without symbolic links, as the addon's run paths are understood.
     pub path: PathBuf,
-    /// Whether it imports functions of libuv.
-    pub uses_libuv: bool,
+    /// A function of libuv that it imports, if it imports any.
+    pub of_libuv: Option<String>,
     image: Image,
 }
 
@@ -37,15 +36,10 @@ pub fn inspect(path: &Path) -> Result<Facts, LoadError> {
     check_libc(path, &image)?;
     check_imports(path, &image, &file.path)?;
     let of_libuv = image.imports().find(|symbol| hostd_libuv::has(symbol));
-    if let Some(symbol) = of_libuv
-        && !uv::is_exported()
-    {
-        return Err(LoadErrorKind::HiddenLibuv(symbol.into()).of(path));
-    }
-    let uses_libuv = of_libuv.is_some();
+    let of_libuv = of_libuv.map(str::to_owned);
     Ok(Facts {
         path: file.path,
-        uses_libuv,
+        of_libuv,
         image,
     })
 }
