@@ -3,7 +3,7 @@
 //
 // What a case passes is drawn from a generator of pseudo-random numbers that is seeded anew for each, so that a case
 // can be repeated alone.
-(function (native, groups, operations, load, folder, seed, rounds) {
+(function (native, groups, operations, load, calls, folder, seed, rounds) {
 'use strict';
 
 const { apply, construct, ownKeys, getOwnPropertyDescriptor, getPrototypeOf } = Reflect;
@@ -118,6 +118,13 @@ const argument = () => {
 };
 const list = (length) => Array.from({ length }, argument);
 
+// Arguments of a script, one or two of which are others.
+const altered = (args) => {
+  const made = [...args];
+  for (let left = 1 + random(2); left > 0; left--) made[random(made.length + 1)] = random(2) === 0 ? hostile() : argument();
+  return made;
+};
+
 const SMALL = 2 ** 12;
 // Arguments that are not passed, by the reason.
 const LEFT_OUT = {
@@ -134,6 +141,10 @@ const LEFT_OUT = {
   'internalBinding(crypto).PBKDF2Job': (args) => !(args[3] > SMALL) && !(args[4] > 2 ** 20),
   'internalBinding(crypto).ScryptJob': (args) => !(args[3] > SMALL || args[4] > 64 || args[5] > 64),
 };
+// What reads such a file takes long.
+for (const name of ['fs.run(ftruncate)', 'fs.submit(ftruncate)', 'internalBinding(fs).ftruncate']) {
+  LEFT_OUT[name] = ([, length]) => !(length > 2 ** 24);
+}
 const isAllowed = (name, args) => {
   const allows = LEFT_OUT[name];
   if (allows === undefined) return true;
@@ -199,7 +210,74 @@ for (const binding of load('bindings').names) {
   }
 }
 
-// The cases of one entry: each hostile value alone and in every place, receivers, then as many drawn as are wanted.
+// What scripts do with most of the functions: their arguments are what others are drawn from.
+const work = () => {
+  const { Buffer, process } = globalThis;
+  const { require } = load('realm');
+  const bytes = Buffer.from('some text \u20ac');
+  for (const encoding of ['utf8', 'utf16le', 'latin1', 'ascii', 'hex', 'base64', 'base64url']) {
+    bytes.toString(encoding, 1, 8);
+    Buffer.from('616263', encoding).write('6162', 1, 2, encoding);
+    bytes.indexOf('te', 1, encoding);
+    bytes.lastIndexOf('te', 8, encoding);
+    new (require('string_decoder').StringDecoder)(encoding).end(bytes);
+  }
+  bytes.indexOf(116);
+  bytes.fill('ab', 2, 6).compare(Buffer.alloc(4), 1, 3, 2, 4);
+  Buffer.alloc(16).swap16().swap32().swap64();
+  for (const kind of ['UInt8', 'Int16LE', 'UInt32BE', 'BigInt64LE', 'DoubleBE', 'FloatLE']) {
+    const value = bytes[`read${kind}`](0);
+    bytes[`write${kind}`](value, 1);
+  }
+  bytes.readUIntBE(1, 6);
+  for (const label of ['utf-8', 'utf-16le', 'shift_jis']) {
+    new TextDecoder(label).decode(bytes);
+    new TextDecoder(label).decode(bytes, { stream: true });
+  }
+  const zlib = require('zlib');
+  for (const name of ['gzip', 'deflate', 'deflateRaw', 'brotliCompress']) zlib[`${name}Sync`]('text'.repeat(9));
+  zlib.gunzipSync(zlib.gzipSync('text', { dictionary: Buffer.from('text') }));
+  zlib.brotliDecompressSync(zlib.brotliCompressSync('text'));
+  zlib.crc32('text', 1);
+  zlib.gzip('text', () => {});
+  const crypto = require('crypto');
+  crypto.createHash('sha256').update('a').copy().digest('hex');
+  crypto.createHash('shake128', { outputLength: 8 }).update('a').digest();
+  crypto.createHmac('md5', 'key').update('a').digest();
+  crypto.randomBytes(8);
+  crypto.randomFill(Buffer.alloc(8), 2, 4, () => {});
+  crypto.pbkdf2Sync('a', 'b', 2, 40, 'sha1');
+  crypto.hkdfSync('sha256', 'a', 'b', 'c', 70);
+  crypto.scryptSync('a', 'b', 8, { N: 4, r: 2, p: 3 });
+  crypto.timingSafeEqual(Buffer.from('a'), Buffer.from('b'));
+  const url = new URL('https://user:pw@example.com:8080/a?b#c');
+  for (const part of ['protocol', 'host', 'port', 'username', 'pathname', 'search', 'hash', 'href']) url[part] = url[part];
+  require('url').format(url, { unicode: true, auth: false });
+  require('url').domainToASCII('\u20ac.example');
+  const fs = require('fs');
+  fs.writeFileSync('worked', 'text');
+  const fd = fs.openSync('worked', 'r+');
+  fs.readSync(fd, Buffer.alloc(8), 1, 4, 1);
+  fs.writeSync(fd, 'abc', 1);
+  fs.readvSync(fd, [Buffer.alloc(2), Buffer.alloc(2)], 0);
+  fs.writevSync(fd, [Buffer.alloc(2), Buffer.alloc(2)], 0);
+  fs.ftruncateSync(fd, 2);
+  fs.readFile('worked', () => {});
+  fs.readFileSync('worked', 'utf8');
+  fs.readdirSync('.', { withFileTypes: true });
+  fs.opendirSync('.').closeSync();
+  fs.utimesSync('worked', 1, 2);
+  fs.watch('worked', () => {}).close();
+  require('child_process').spawnSync('true', ['a'], { timeout: 1000 });
+  require('child_process').spawn('cat').kill();
+  setTimeout(() => {}, 1).unref();
+  process.nextTick(() => {}, 1, 2);
+  require('vm').runInThisContext('1');
+};
+work();
+
+// The cases of one entry: each hostile value alone, in all places, and in each place of the arguments of a script;
+// receivers; and as many drawn as are wanted.
 const cases = function* () {
   for (const [index, entry] of entries.entries()) {
     for (const [number, make] of HOSTILE.entries()) {
@@ -210,6 +288,13 @@ const cases = function* () {
     yield { index, entry, what: 'no arguments', args: () => [] };
     yield { index, entry, what: 'new', args: () => list(2), isNew: true };
     for (let round = 0; round < rounds; round++) yield { index, entry, what: `round ${round}`, args: () => list(random(10)) };
+    const known = calls[entry.name];
+    if (known === undefined) continue;
+    const longest = known.reduce((found, args) => args.length >= found.length ? args : found);
+    for (let place = 0; place < longest.length; place++) {
+      for (const [number, make] of HOSTILE.entries()) yield { index, entry, what: `value ${number} at ${place}`, args: () => longest.with(place, make()) };
+    }
+    for (let round = 0; round < 2 * rounds; round++) yield { index, entry, what: `like a script ${round}`, args: () => altered(one(known)) };
   }
 };
 const all = cases();

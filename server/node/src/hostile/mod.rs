@@ -21,11 +21,13 @@ use hostd_engine::{FinalizerToken, JsResult, Runtime, Value};
 use hostd_napi::{Host, HostHooks, HostOptions, Origin};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::event_loop;
 use crate::globals;
 use crate::native::{binding, fs_operations};
 use crate::state::NodeState;
 
 const DRIVER: &str = include_str!("driver.js");
+const RECORDER: &str = include_str!("recorder.js");
 const CHILD: &str = "hostile::child_calls";
 /// Drawn cases for each function, beside those that are always run.
 const ROUNDS: u32 = 12;
@@ -33,7 +35,7 @@ const SEED: u32 = 1;
 /// JavaScript is interrupted after this time: it could as well loop for ever.
 const SCRIPT_MAX: Duration = Duration::from_millis(200);
 /// Limit of the time that a case may take outside of JavaScript.
-const CASE_MAX: Duration = Duration::from_secs(10);
+const CASE_MAX: Duration = Duration::from_secs(60);
 /// Limit of the memory that the calls may allocate: what is allocated without a check ends the process.
 const MEMORY_MAX: u64 = 2 << 30;
 
@@ -45,11 +47,11 @@ impl HostHooks for Hooks {
     fn finalized(&self, _: Runtime, _: &FinalizerToken) {}
 }
 
-fn started() -> Host {
+fn options() -> HostOptions {
     let mut options = HostOptions::new(Box::new(Hooks));
     // Tests run on threads with 2 MiB of stack.
     options.stack_bytes = 1 << 20;
-    crate::start(options).expect("a host").leak()
+    options
 }
 
 fn option(name: &str, otherwise: u32) -> u32 {
@@ -96,7 +98,7 @@ fn every_function_answers_hostile_arguments_with_a_result_or_an_exception() {
 
 /// The native functions as the global object `native`, on this thread.
 fn with_natives() -> Host {
-    let host = started();
+    let host = crate::start(options()).expect("a host").leak();
     let native = globals::functions(host.runtime()).expect("the functions");
     host.set_global("native", native).expect("a global object");
     host
@@ -209,7 +211,7 @@ fn child_calls() {
     panic::set_hook(Box::new(move |info| report(&place, &info.to_string())));
     limit_memory();
 
-    let host = started();
+    let (host, calls) = recorded();
     let start = Instant::now();
     let began = Rc::new(RefCell::new(Instant::now()));
     let interrupted = Rc::clone(&began);
@@ -217,7 +219,9 @@ fn child_calls() {
     rt.set_interrupt_hook(Some(Rc::new(move || {
         interrupted.borrow().elapsed() > SCRIPT_MAX
     })));
-    let driver = host.enter(|rt| driver(rt, &work)).expect("the driver");
+    let driver = host
+        .enter(|rt| driver(rt, calls, &work))
+        .expect("the driver");
     let [next, call] =
         ["next", "call"].map(|name| rt.get_named(&driver, name).expect("a function"));
     watch(start, folder.clone());
@@ -268,8 +272,25 @@ fn limit_memory() {
     setrlimit(Resource::As, limit).expect("the limit");
 }
 
+/// A host whose scripts call the native functions by way of `recorder.js`, and the calls of which that keeps the
+/// arguments.
+fn recorded() -> (Host, Value) {
+    let host = Host::new(options(), Box::<NodeState>::default())
+        .expect("a host")
+        .leak();
+    let rt = host.runtime();
+    event_loop::install(rt);
+    let begun = host.enter(|rt| {
+        let record = rt.eval_script(RECORDER, "recorder.js")?;
+        let recorder = rt.call(&record, &Value::UNDEFINED, &[globals::functions(rt)?])?;
+        globals::begin(host, rt.get_named(&recorder, "native")?)?;
+        rt.get_named(&recorder, "calls")
+    });
+    (host, begun.expect("the globals"))
+}
+
 /// The object that `driver.js` makes.
-fn driver(rt: Runtime, folder: &Path) -> JsResult {
+fn driver(rt: Runtime, calls: Value, folder: &Path) -> JsResult {
     let make = rt.eval_script(DRIVER, "driver.js")?;
     let native = globals::functions(rt)?;
     let text = |text: &str| rt.string_utf8(text.as_bytes());
@@ -295,6 +316,7 @@ fn driver(rt: Runtime, folder: &Path) -> JsResult {
         texts(binding::names().collect())?,
         texts(fs_operations().collect())?,
         load,
+        calls,
         text(&folder.to_string_lossy())?,
         Value::from(f64::from(option("NAPI_HOSTD_HOSTILE_SEED", SEED))),
         Value::from(f64::from(option("NAPI_HOSTD_HOSTILE_ROUNDS", ROUNDS))),
