@@ -67,6 +67,16 @@ op("instanceof where hasInstance throws", () => {
 });
 op("instanceof an object", () => addon.napi_instanceof({}, {}));
 op("instanceof a number", () => addon.napi_instanceof({}, 1));
+for (const [owner, object] of [["Buffer", Buffer], ["Buffer.prototype", Buffer.prototype]]) {
+  for (const name of Object.keys(object).sort().filter((key) => typeof object[key] === "function")) {
+    engine.op(`instanceof ${owner}.${name}`, () => addon.napi_instanceof({}, object[name]));
+  }
+}
+for (const name of ["cwd", "emitWarning", "exit", "hrtime", "memoryUsage", "nextTick"]) {
+  op(`instanceof process.${name}`, () => addon.napi_instanceof({}, process[name]));
+}
+op("instanceof atob", () => addon.napi_instanceof({}, atob));
+op("instanceof btoa", () => addon.napi_instanceof({}, btoa));
 engine.op("instanceof null", () => addon.napi_instanceof({}, null));
 engine.op("instanceof undefined", () => addon.napi_instanceof({}, undefined));
 // A proxy on the chain of prototypes, which is asked, and one that leads in a circle.

@@ -80,8 +80,9 @@ const allocate = (size) => {
 
 const compareBytes = (a, b) => native.compare(a, 0, a.length, b, 0, b.length);
 
+// Functions, not methods, because those of Node are, but for `of`: they have a `prototype`, which `instanceof` reads.
 const statics = {
-  from(value, encodingOrOffset, length) {
+  from: function (value, encodingOrOffset, length) {
     if (typeof value === 'string') return fromString(value, encodingOrOffset);
     if (typeof value === 'object' && value !== null) {
       if (isAnyArrayBuffer(value)) return fromArrayBuffer(value, encodingOrOffset, length);
@@ -97,13 +98,13 @@ const statics = {
     throw errors().invalidType('first argument', ['string', 'Buffer', 'ArrayBuffer', 'Array', 'an Array-like Object'], value);
   },
   of(...items) { return fromArrayLike(items); },
-  alloc(size, fill, encoding) {
+  alloc: function (size, fill, encoding) {
     const result = allocate(size);
     return fill === undefined || fill === 0 || size === 0 ? result : result.fill(fill, encoding);
   },
-  allocUnsafe(size) { return allocate(size); },
-  allocUnsafeSlow(size) { return allocate(size); },
-  copyBytesFrom(view, offset, length) {
+  allocUnsafe: function (size) { return allocate(size); },
+  allocUnsafeSlow: function (size) { return allocate(size); },
+  copyBytesFrom: function (view, offset, length) {
     if (!ArrayBuffer.isView(view) || view instanceof DataView) throw errors().invalidType('view', 'TypedArray', view);
     if (offset !== undefined) errors().requireInteger(offset, 'offset');
     if (length !== undefined) errors().requireInteger(length, 'length');
@@ -111,9 +112,9 @@ const statics = {
     const part = view.slice(start, length === undefined ? undefined : start + length);
     return new FastBuffer(part.buffer, part.byteOffset, part.byteLength);
   },
-  isBuffer(value) { return value instanceof Buffer; },
-  isEncoding(name) { return typeof name === 'string' && name.length !== 0 && encodingOf(name) !== undefined; },
-  byteLength(string, encoding) {
+  isBuffer: function (value) { return value instanceof Buffer; },
+  isEncoding: function (name) { return typeof name === 'string' && name.length !== 0 && encodingOf(name) !== undefined; },
+  byteLength: function (string, encoding) {
     if (typeof string !== 'string') {
       if (ArrayBuffer.isView(string) || isAnyArrayBuffer(string)) return string.byteLength;
       throw errors().invalidType('string', ['string', 'Buffer', 'ArrayBuffer'], string);
@@ -129,12 +130,12 @@ const statics = {
       default: return native.byteLength(string);
     }
   },
-  compare(a, b) {
+  compare: function (a, b) {
     requireBytes(a, 'buf1');
     requireBytes(b, 'buf2');
     return compareBytes(a, b);
   },
-  concat(items, length) {
+  concat: function (items, length) {
     if (!Array.isArray(items)) throw errors().invalidType('list', 'Array', items);
     if (items.length === 0) return new FastBuffer();
     if (length === undefined) length = items.reduce((sum, item) => sum + (item.length || 0), 0);
@@ -212,7 +213,7 @@ const slice = (bytes, length, encoding, start, end) => {
 };
 
 const methods = {
-  toString(encoding, start, end) {
+  toString: function (encoding, start, end) {
     if (arguments.length === 0) {
       const length = this.length;
       if (!ArrayBuffer.isView(this)) throw errors().coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'argument must be a buffer');
@@ -221,12 +222,12 @@ const methods = {
     const length = viewLength.call(this);
     return slice(this, length, encoding, start, end);
   },
-  toJSON() { return { type: 'Buffer', data: Array.from(this) }; },
-  equals(other) {
+  toJSON: function () { return { type: 'Buffer', data: Array.from(this) }; },
+  equals: function (other) {
     requireBytes(other, 'otherBuffer');
     return this === other || (this.byteLength === other.byteLength && compareBytes(this, other) === 0);
   },
-  compare(target, targetStart, targetEnd, sourceStart, sourceEnd) {
+  compare: function (target, targetStart, targetEnd, sourceStart, sourceEnd) {
     requireBytes(target, 'target');
     const bound = (value, name, fallback, high) => {
       if (value === undefined) return fallback;
@@ -241,7 +242,7 @@ const methods = {
     if (targetStart >= targetEnd) return 1;
     return native.compare(this, sourceStart, sourceEnd, target, targetStart, targetEnd);
   },
-  copy(target, targetStart, sourceStart, sourceEnd) {
+  copy: function (target, targetStart, sourceStart, sourceEnd) {
     requireBytes(this, 'source');
     requireBytes(target, 'target');
     const at = targetStart === undefined ? 0 : wholeOr(targetStart, 0);
@@ -255,17 +256,17 @@ const methods = {
     target.set(new Uint8Array(this.buffer, this.byteOffset + from, count), at);
     return count;
   },
-  subarray(start, end) {
+  subarray: function (start, end) {
     const length = this.length;
     start = clampIndex(start, length);
     end = end === undefined ? length : clampIndex(end, length);
     return new FastBuffer(this.buffer, this.byteOffset + start, Math.max(end - start, 0));
   },
-  slice(start, end) { return this.subarray(start, end); },
-  indexOf(value, offset, encoding) { return search(this, value, offset, encoding, true); },
-  lastIndexOf(value, offset, encoding) { return search(this, value, offset, encoding, false); },
-  includes(value, offset, encoding) { return search(this, value, offset, encoding, true) !== -1; },
-  fill(value, offset, end, encoding) {
+  slice: function (start, end) { return this.subarray(start, end); },
+  indexOf: function (value, offset, encoding) { return search(this, value, offset, encoding, true); },
+  lastIndexOf: function (value, offset, encoding) { return search(this, value, offset, encoding, false); },
+  includes: function (value, offset, encoding) { return search(this, value, offset, encoding, true) !== -1; },
+  fill: function (value, offset, end, encoding) {
     let pattern = value;
     if (typeof value === 'string') {
       if (offset === undefined || typeof offset === 'string') {
@@ -295,7 +296,7 @@ const methods = {
     }
     return this;
   },
-  write(string, offset, length, encoding) {
+  write: function (string, offset, length, encoding) {
     if (offset === undefined) {
       offset = 0;
       length = this.length;
@@ -318,9 +319,12 @@ const methods = {
     if (typeof string !== 'string') throw errors().named(TypeError, 'ERR_INVALID_ARG_TYPE', 'argument must be a string');
     return native.write(this, string, offset, length, encoding ? requireEncoding(encoding) : UTF8);
   },
-  toLocaleString(encoding, start, end) { return this.toString(encoding, start, end); },
-  inspect() { return native.load('inspect').inspect(this); },
+  // `toString`; it is set below. Without a property here that fails where Object.prototype is frozen.
+  toLocaleString: undefined,
+  inspect: function (depth, options) { return native.load('inspect').inspect(this); },
 };
+
+methods.toLocaleString = methods.toString;
 
 // Numbers. `code` is size | flags, as the native functions know it.
 const SIGNED = 16, BIG = 32, FLOAT = 64, BIGINT = 128;
@@ -353,10 +357,10 @@ const put = (bytes, value, offset, code, low, high) => {
 
 const number = (name, alias, code, low, high) => {
   const size = code & 15;
-  const read = { [`read${name}`](offset = 0) { return native.readNumber(this, offset, code) ?? badOffset(this, offset, size); } };
+  const read = { [`read${name}`]: function (offset = 0) { return native.readNumber(this, offset, code) ?? badOffset(this, offset, size); } };
   const write = code & BIGINT
-    ? { [`write${name}`](value, offset = 0) { return put(this, value, offset, code, low, high); } }
-    : { [`write${name}`](value, offset = 0) { return put(this, +value, offset, code, low, high); } };
+    ? { [`write${name}`]: function (value, offset = 0) { return put(this, value, offset, code, low, high); } }
+    : { [`write${name}`]: function (value, offset = 0) { return put(this, +value, offset, code, low, high); } };
   methods[`read${name}`] = methods[`read${alias}`] = read[`read${name}`];
   methods[`write${name}`] = methods[`write${alias}`] = write[`write${name}`];
 };
@@ -368,12 +372,12 @@ const sized = (name, alias, signed, big) => {
     if (typeof size !== 'number') throw errors().invalidType('byteLength', 'number', size);
     throw errors().outOfRange('byteLength', Math.floor(size) === size ? '>= 1 and <= 6' : 'an integer', size);
   };
-  const read = { [`read${name}`](offset, byteLength) {
+  const read = { [`read${name}`]: function (offset, byteLength) {
     if (offset === undefined) throw errors().invalidType('offset', 'number', offset);
     requireSize(byteLength);
     return native.readNumber(this, offset, flags | byteLength) ?? badOffset(this, offset, byteLength);
   } };
-  const write = { [`write${name}`](value, offset, byteLength) {
+  const write = { [`write${name}`]: function (value, offset, byteLength) {
     requireSize(byteLength);
     return put(this, +value, offset, flags | byteLength, ...limits(byteLength, signed));
   } };
@@ -400,7 +404,7 @@ for (const signed of [false, true]) {
 
 for (const size of [2, 4, 8]) {
   const name = `swap${size * 8}`;
-  methods[name] = { [name]() {
+  methods[name] = { [name]: function () {
     if (this.length % size !== 0) {
       throw errors().named(RangeError, 'ERR_INVALID_BUFFER_SIZE', `Buffer size must be a multiple of ${size * 8}-bits`);
     }

@@ -54,13 +54,13 @@ const exports = {
   },
   kMaxLength,
   kStringMaxLength,
-  btoa(input) {
+  btoa: function (input) {
     requireArgument(arguments.length);
     const text = `${input}`;
     if (/[^\0-\xff]/.test(text)) throw invalidCharacter();
     return Buffer.from(text, 'latin1').toString('base64');
   },
-  atob(input) {
+  atob: function (input) {
     requireArgument(arguments.length);
     let text = `${input}`.replace(/[\t\n\f\r ]/g, '');
     if (text.length % 4 === 0) text = text.replace(/==?$/, '');

@@ -77,7 +77,7 @@ Object.setPrototypeOf(process.prototype, EventEmitter.prototype);
 Object.defineProperty(process.prototype, Symbol.toStringTag, { value: 'process', configurable: true });
 const self = Object.create(process.prototype);
 
-const hrtime = (previous) => {
+const hrtime = function (previous) {
   const now = native.hrtime();
   const seconds = Number(now / 1_000_000_000n), nanoseconds = Number(now % 1_000_000_000n);
   if (previous === undefined) return [seconds, nanoseconds];
@@ -86,7 +86,7 @@ const hrtime = (previous) => {
   const borrow = nanoseconds < previous[1];
   return [seconds - previous[0] - (borrow ? 1 : 0), nanoseconds - previous[1] + (borrow ? 1_000_000_000 : 0)];
 };
-hrtime.bigint = () => native.hrtime();
+hrtime.bigint = function hrtimeBigInt() { return native.hrtime(); };
 
 const exitCodeOf = (code) => {
   if (code === undefined || code === null) return undefined;
@@ -137,15 +137,15 @@ const members = {
     openssl_is_boringssl: false, cached_builtins: true, require_module: true, typescript: false,
   },
   _exiting: false,
-  cwd() { return native.cwd(); },
+  cwd: function () { return native.cwd(); },
   uptime() { return Number(native.hrtime() - facts.started) / 1e9; },
   hrtime,
-  memoryUsage: Object.assign(() => native.memory(), { rss: () => native.memory().rss }),
-  nextTick(callback, ...args) {
+  memoryUsage: Object.assign(function memoryUsage() { return native.memory(); }, { rss: () => native.memory().rss }),
+  nextTick: function (callback, ...args) {
     errors().requireFunction(callback, 'callback');
     if (!exiting) native.nextTick(native.bindFrame(callback), args);
   },
-  emitWarning(warning, type, code) {
+  emitWarning: function (warning, type, code) {
     let detail;
     if (type !== null && typeof type === 'object' && !Array.isArray(type)) ({ type, code, detail } = type);
     if (typeof type === 'function') type = undefined;
@@ -166,7 +166,7 @@ const members = {
       self.emit('warning', error);
     });
   },
-  exit(code) {
+  exit: function (code) {
     const given = exitCodeOf(code);
     if (given !== undefined) self.exitCode = given;
     if (!exiting) {
@@ -182,7 +182,7 @@ const members = {
   },
   reallyExit(code) { native.exit(code | 0); },
   abort() { native.abort(); },
-  _rawDebug(...args) { native.output(2, `${native.load('inspect').format(args)}\n`); },
+  _rawDebug: function (...args) { native.output(2, `${native.load('inspect').format(args)}\n`); },
   dlopen(...args) {
     const { named } = native.load('errors');
     if (args.length < 2) {
