@@ -84,9 +84,10 @@ pub(crate) fn adopt(
     event_loop: &Bound<'_, PyAny>,
     committed: bool,
 ) -> PyResult<()> {
-    // A turn that has to wait in the host for other calls would block the loop.
-    let client = addon.client()?;
-    if addon.background.is_stopped() || !client.sees_top() {
+    // A turn that has to wait in the host for other calls would block the loop. Where the session runs
+    // on a thread of the program, a loop of another thread can take no turn.
+    let (client, background) = (addon.client()?, &addon.background);
+    if background.is_stopped() || background.is_owned_elsewhere() || !client.sees_top() {
         return Ok(());
     }
     if addon
