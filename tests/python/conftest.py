@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import modes
 import pytest
+from modes import addon_path, of_program
 from napi_python import Addon, host, load_addon
-
-_DEFAULT = Path(__file__).resolve().parents[2] / "addons" / "build"
 
 Script = Callable[[str], Any]
 
@@ -110,13 +110,19 @@ async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
         await asyncio.sleep(0.0005)
 
 
-def addon_path(name: str) -> Path:
-    """Returns the built file of a sample addon."""
-    folder = Path(os.environ.get("NAPI_HOSTD_ADDONS", _DEFAULT))
-    path = folder / f"{name}.node"
-    if not path.is_file():
-        pytest.fail(f"{path} is not built; run: python addons/build.py", pytrace=False)
-    return path
+def reached(addon: Addon, condition: Callable[[], object], seconds: float = 30.0) -> bool:
+    """Waits for what an addon does outside calls; False after this time.
+
+    With thread="caller" this thread has to take the turns meanwhile.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        if modes.current() == "caller":
+            host(addon).run_pending()
+        time.sleep(0.0005)
+    return True
 
 
 def run_program(
@@ -127,7 +133,7 @@ def run_program(
     Skips the test if the program ends with `sys.exit("unavailable: ...")`, because the system lacks
     what it needs. The caller checks the exit status.
     """
-    program = [*prefix, sys.executable, "-c", source, *map(str, arguments)]
+    program = [*prefix, sys.executable, "-c", of_program(source), *map(str, arguments)]
     options = {"timeout": 120, **options}
     done = subprocess.run(program, capture_output=True, text=True, check=False, **options)
     if done.stderr.startswith("unavailable: "):
@@ -228,7 +234,7 @@ def control_c(after: float) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def addon() -> Iterator[Addon]:
+def addon(mode: str) -> Iterator[Addon]:
     """An addon whose host the tests of a module share."""
     with load_addon(addon_path("primitive")) as loaded:
         yield loaded
@@ -266,7 +272,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def rust() -> Iterator[Addon]:
+def rust(mode: str) -> Iterator[Addon]:
     """The Rust sample."""
     with load_addon(addon_path("sample_rust")) as loaded:
         yield loaded

@@ -153,6 +153,7 @@ def test_result_of_an_awaitable_settles_only_its_own_promise(
 def test_futures_of_two_loops_that_are_passed_twice_keep_their_results(js: Script) -> None:
     both = js("(who, a, b) => Promise.all([who, a, b])")
     wrong: list[Any] = []
+    done: list[str] = []
 
     async def feed(who: str) -> None:
         loop = asyncio.get_running_loop()
@@ -168,6 +169,7 @@ def test_futures_of_two_loops_that_are_passed_twice_keep_their_results(js: Scrip
                 found = await asyncio.wait_for(promise, SECONDS)
                 if found != [who, future.result(), future.result()]:
                     wrong.append((found, who, future.result()))
+        done.append(who)
 
     threads = [threading.Thread(target=lambda who=who: asyncio.run(feed(who))) for who in "ab"]
     for thread in threads:
@@ -176,6 +178,7 @@ def test_futures_of_two_loops_that_are_passed_twice_keep_their_results(js: Scrip
         thread.join(SECONDS)
     assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
+    assert sorted(done) == ["a", "b"]
 
 
 def test_finished_future_needs_no_loop(js: Script) -> None:

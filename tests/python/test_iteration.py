@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import addon_path
-from napi_python import JSError, StaleHandleError, by_ref, host, load_addon, on_uncaught
+from conftest import addon_path, reached
+from napi_python import Addon, JSError, StaleHandleError, by_ref, host, load_addon, on_uncaught
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -328,11 +328,11 @@ CLOSABLE = """(() => {
 })()"""
 
 
-def test_loop_that_is_left_in_python_closes_the_iterator(js: Script) -> None:
+def test_loop_that_is_left_in_python_closes_the_iterator(addon: Addon, js: Script) -> None:
     for number in js(CLOSABLE):
         if number == 1:
             break
-    assert until(lambda: js("closed") == 1)
+    assert reached(addon, lambda: js("closed") == 1)
     iterator = iter(js(CLOSABLE))
     assert next(iterator) == 0
     iterator.close()
@@ -357,14 +357,14 @@ def test_iterator_that_came_to_its_end_is_not_closed(js: Script) -> None:
     assert js("closed") == 0
 
 
-def test_close_that_throws_is_reported(js: Script) -> None:
+def test_close_that_throws_is_reported(addon: Addon, js: Script) -> None:
     reported: list[BaseException] = []
     former = on_uncaught(reported.append)
     try:
         source = "({f() {}, [Symbol.iterator]() { return { f() {}, next() { return {value: 1}; }, return() { throw new RangeError('late'); } }; }})"  # noqa: E501
         for _ in js(source):
             break
-        assert until(lambda: reported)
+        assert reached(addon, lambda: reported)
         assert "late" in str(reported[0])
         iterator = iter(js(source))
         next(iterator)

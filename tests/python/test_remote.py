@@ -49,7 +49,7 @@ def policy(request: pytest.FixtureRequest) -> Literal["public", "exposed"]:
 
 
 @pytest.fixture(scope="module")
-def hostile(policy: Literal["public", "exposed"]) -> Iterator[Addon]:
+def hostile(mode: str, policy: Literal["public", "exposed"]) -> Iterator[Addon]:
     with load_addon(addon_path("hostile"), remote=policy) as loaded:
         yield loaded
 
@@ -149,13 +149,13 @@ def test_opaque_token_keeps_its_identity(hostile: Addon) -> None:
 
 
 @pytest.fixture(scope="module")
-def public() -> Iterator[Addon]:
+def public(mode: str) -> Iterator[Addon]:
     with load_addon(addon_path("hostile"), remote="public") as loaded:
         yield loaded
 
 
 @pytest.fixture(scope="module")
-def exposed() -> Iterator[Addon]:
+def exposed(mode: str) -> Iterator[Addon]:
     with load_addon(addon_path("hostile"), remote="exposed") as loaded:
         yield loaded
 

@@ -100,12 +100,10 @@ def test_writes_reach_sources_of_every_kind(js: Script) -> None:
         js("(v) => { v.setUint16(1, 0x0102); }")(DataView(memory))
         assert memory[:] == b"\0\1\2\0"
     source = bytearray(2)
+    seen: list[int] = []
     js("(v, f) => { v.setUint8(0, 7); f(); }")(DataView(source), lambda: seen.append(source[0]))
     assert seen == [7]
     assert source == b"\7\0"
-
-
-seen: list[int] = []
 
 
 def test_one_wrapper_is_one_buffer_within_a_message(js: Script) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from conftest import reached
 from napi_python import expose, host
 
 if TYPE_CHECKING:
@@ -351,7 +352,7 @@ def test_only_changes_are_sent(js: Script) -> None:
     assert look(lambda _: js("trap()") and None) == []
 
 
-def test_callback_of_a_timer_writes_back(js: Script) -> None:
+def test_callback_of_a_timer_writes_back(addon: Addon, js: Script) -> None:
     called = threading.Event()
 
     def change(values: list[int]) -> None:
@@ -361,7 +362,7 @@ def test_callback_of_a_timer_writes_back(js: Script) -> None:
     js("(f) => { setTimeout(() => { const a = [1]; f(a); globalThis.fromTimer = a; }, 0); }")(
         change
     )
-    assert called.wait(30)
+    assert reached(addon, called.is_set)
     assert js("fromTimer") == [1, 2]
 
 
