@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import os
 import shutil
 import subprocess
 import threading
@@ -322,6 +323,44 @@ def test_second_copy_of_the_package_is_refused(thread: Thread, tmp_path: Path) -
     refusal, same = done.stdout.splitlines()
     assert f"in this process already, from {folder}" in refusal
     assert same == "True"
+
+
+UNLOADABLE = """
+import sys
+from napi_python import LoadError, host, load_addon
+try:
+    load_addon(sys.argv[1], isolated=False, thread=sys.argv[2])
+except LoadError as error:
+    print(error)
+with load_addon(sys.argv[1]) as isolated:
+    print(host(isolated).run_script("6 * 7"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot open shared object file: No such file or directory"),
+        (b"", "file too short"),
+        (b"no library" * 100, "invalid ELF header"),
+    ],
+)
+def test_library_that_cannot_be_loaded_is_refused_with_the_reason_of_the_system(
+    thread: Thread, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    copy = tmp_path / "napi_python"
+    shutil.copytree(Path(napi_python.__file__).parent, copy)
+    library = copy / "_bin" / "libhostd_library.so"
+    library.unlink()
+    if content is not None:
+        library.write_bytes(content)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    path = addon_path("primitive")
+    done = run_program(UNLOADABLE, path, thread, timeout=SECONDS, env=environment)
+    assert done.returncode == 0, done.stderr
+    refusal, works = done.stdout.splitlines()
+    assert f"{library}: {reason}" in refusal
+    assert works == "42"
 
 
 UVLOOP = """

@@ -61,7 +61,11 @@ pub(crate) fn load(path: &Path) -> Result<Arc<InProcessLibrary>, String> {
              find those instead of the ones of this package"
         ));
     }
-    let open = |error: libloading::Error| format!("cannot load {}: {error}", path.display());
+    let open = |error| match error {
+        // The words of the system, which begin with the path.
+        libloading::Error::DlOpen { source } => format!("cannot load {source}"),
+        other => format!("cannot load {}: {other}", path.display()),
+    };
     // SAFETY: L1; the constructors of the file are those that the toolchain adds.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }.map_err(open)?;
     let missing = |name: &CStr| {
