@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import platform
@@ -25,6 +26,7 @@ from napi_python import (
     ArrayBuffer,
     BigInt,
     Buffer,
+    LoadError,
     Sandbox,
     SandboxUnavailable,
     SandboxWarning,
@@ -486,6 +488,43 @@ def test_real_addon_answers_as_in_node(
     except SandboxUnavailable as error:
         pytest.skip(str(error))
     with loaded as addon:
+        result = canonical(CALLS[row.name](addon))
+    ours = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
+    assert ours == node_output(row, tmp_path)
+
+
+#: The addons that need a process of their own, because they use libuv.
+USES_LIBUV = {"koffi", "sodium_native", "zeromq"}
+
+
+class QueueOfThisThread(queue.Queue[Any]):
+    """A queue that a callback of an addon fills, in the turns that the waiting thread takes."""
+
+    def __init__(self, addon: Any) -> None:
+        super().__init__()
+        self.addon = addon
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        end = time.monotonic() + (timeout or 0)
+        while self.empty() and time.monotonic() < end:
+            host(self.addon).run_pending()
+        return super().get(block=False)
+
+
+@pytest.mark.parametrize("thread", ["own", "caller"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_real_addon_answers_as_in_node_in_this_process(
+    row: Row, thread: Literal["own", "caller"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if row.name in USES_LIBUV:
+        with pytest.raises(LoadError, match=r"uses libuv \(uv_\w+\)"):
+            load_addon(row.path, isolated=False, thread=thread)
+        return
+    with load_addon(row.path, isolated=False, thread=thread, remote="exposed") as addon:
+        assert host(addon).pid == os.getpid()
+        if thread == "caller":
+            monkeypatch.setattr(queue, "Queue", functools.partial(QueueOfThisThread, addon))
         result = canonical(CALLS[row.name](addon))
     ours = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
     assert ours == node_output(row, tmp_path)
