@@ -28,8 +28,8 @@ QUICK: Final = _names("""
 LONG: Final = _names(
     """
     test_aio test_async_failures test_blocked_loop test_collect test_lent test_long_conversions
-    test_loop test_nested_threads test_node_modules test_packages test_places test_promise
-    test_real_addons test_require test_shown_text test_steps test_threads test_threads_callbacks
+    test_loop test_nested_threads test_packages test_places test_promise
+    test_require test_shown_text test_steps test_threads test_threads_callbacks
     test_turns
     """
 )
@@ -42,8 +42,8 @@ LEFT_OUT: Final = {
     "other threads that call it get `WrongThreadError`": {
         "caller": _names(
             """
-            test_aio test_async_failures test_blocked_loop test_lent test_nested_threads test_promise
-            test_steps test_threads test_threads_callbacks test_turns
+            test_aio test_async_failures test_blocked_loop test_lent test_nested_threads
+            test_promise test_steps test_threads test_threads_callbacks test_turns
             """
         ),
     },
@@ -69,10 +69,11 @@ AS_THEY_ARE: Final = {
         test_debug""",
     "it names the modes itself": """
         test_caller_thread test_conformance test_fallback test_first_steps test_fuzz
-        test_in_process test_large_messages test_modes test_modes_docs""",
+        test_in_process test_large_messages test_modes test_modes_docs
+        test_real_addons""",
     "it opens no addon, or programs of the documentation do": """
-        test_cache test_cuda test_install test_memory_docs test_node_modules_page test_package
-        test_pool test_pool_dlpack test_table""",
+        test_cache test_cuda test_install test_memory_docs test_node_modules
+        test_node_modules_page test_package test_pool test_pool_dlpack test_table""",
     "it counts events by the million": "test_events",
     "its addon uses libuv": "test_uv",
 }

@@ -504,7 +504,7 @@ class QueueOfThisThread(queue.Queue[Any]):
         super().__init__()
         self.addon = addon
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT002
         end = time.monotonic() + (timeout or 0)
         while self.empty() and time.monotonic() < end:
             host(self.addon).run_pending()
