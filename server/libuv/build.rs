@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn compile(libuv: &Path) -> cc::Build {
     let mut build = cc::Build::new();
     build
+        .flags(hostd_carrier::sanitizer_flags())
         .include(libuv.join("include"))
         .include(libuv.join("src"))
         .define("_GNU_SOURCE", None)

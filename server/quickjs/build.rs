@@ -55,6 +55,7 @@ fn write_bindings(sources: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
 fn compile(sources: &Path, changed: &Path) {
     let mut build = cc::Build::new();
     build
+        .flags(hostd_carrier::sanitizer_flags())
         .include(sources)
         .define("_GNU_SOURCE", None)
         .define("NDEBUG", None)

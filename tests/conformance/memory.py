@@ -111,10 +111,14 @@ def package_with(library: str, folder: Path) -> dict[str, str]:
     copy = folder / "napi_python"
     shutil.copytree(Path(found.origin).parent, copy)
     shutil.copy(library, copy / "_bin" / "libhostd_library.so")
-    runtime = subprocess.run(
-        ["cc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-    )
-    return {"PYTHONPATH": str(folder), "LD_PRELOAD": runtime.stdout.strip()}
+    # The runtime looks for `__cxa_throw` when it starts, before an addon brings libstdc++.
+    runtime = [
+        subprocess.run(
+            ["cc", f"-print-file-name={name}"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in ("libasan.so", "libstdc++.so.6")
+    ]
+    return {"PYTHONPATH": str(folder), "LD_PRELOAD": " ".join(runtime)}
 
 
 def run_all(runner: Runner, only: list[str] | None) -> int:

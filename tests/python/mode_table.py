@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import pytest
 from napi_python import AddonCrashed
 
 
@@ -89,7 +90,7 @@ class Limit:
     #: Files and functions.
     tests: frozenset[str]
     #: What such a test raises.
-    raises: tuple[type[BaseException], ...] = (Exception,)
+    raises: tuple[type[BaseException], ...] = (Exception, pytest.fail.Exception)
     #: It ends the process of the test, so that it runs in one of its own: `test_modes`.
     ends: bool = False
 

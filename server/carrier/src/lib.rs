@@ -9,6 +9,17 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The flags with which C is compiled where Rust is for AddressSanitizer. Build scripts are not, nor is what
+/// is linked into them.
+pub fn sanitizer_flags() -> &'static [&'static str] {
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if flags.split('\x1f').any(|flag| flag == "-Zsanitizer=address") {
+        &["-fsanitize=address", "-fno-omit-frame-pointer", "-g"]
+    } else {
+        &[]
+    }
+}
+
 /// The folder of the crate of this name, which the crate that is being built has as an optional
 /// dependency; cargo fetches it where it is missing.
 ///
