@@ -17,8 +17,9 @@ from typing import Any
 
 import modes
 import pytest
-from modes import addon_path, of_program
 from napi_python import Addon, host, load_addon
+
+addon_path = modes.addon_path
 
 Script = Callable[[str], Any]
 
@@ -133,7 +134,7 @@ def run_program(
     Skips the test if the program ends with `sys.exit("unavailable: ...")`, because the system lacks
     what it needs. The caller checks the exit status.
     """
-    program = [*prefix, sys.executable, "-c", of_program(source), *map(str, arguments)]
+    program = [*prefix, sys.executable, "-c", modes.of_program(source), *map(str, arguments)]
     options = {"timeout": 120, **options}
     done = subprocess.run(program, capture_output=True, text=True, check=False, **options)
     if done.stderr.startswith("unavailable: "):

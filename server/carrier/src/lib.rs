@@ -13,7 +13,10 @@ use std::process::Command;
 /// is linked into them.
 pub fn sanitizer_flags() -> &'static [&'static str] {
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    if flags.split('\x1f').any(|flag| flag == "-Zsanitizer=address") {
+    if flags
+        .split('\x1f')
+        .any(|flag| flag == "-Zsanitizer=address")
+    {
         &["-fsanitize=address", "-fno-omit-frame-pointer", "-g"]
     } else {
         &[]
