@@ -49,7 +49,6 @@ LEFT_OUT: Final = {
         ),
     },
     "what is due waits for a turn of that thread": {"caller": _names("test_loop test_places")},
-    "an addon that uses libuv": {"own": _names("test_packages"), "caller": _names("test_packages")},
 }
 
 #: The files that run as they are: why, and which.
@@ -62,7 +61,7 @@ AS_THEY_ARE: Final = {
         test_out_of_memory test_output test_restart test_restart_modules test_start_failures
         test_storm test_forged_releases test_floods test_budget test_shared_misuse""",
     "it is about the confinement of a process": """
-        test_denials test_fs_denials test_sandbox test_sandbox_advice test_sandbox_life
+        test_denials test_fs_denials test_fs_watch test_hostile_package test_sandbox test_sandbox_advice test_sandbox_life
         test_sandbox_limits test_sandbox_missing test_shared_limits test_serve test_serve_users""",
     "it is about the memory that two processes share; `test_in_process` has that of one": """
         test_pool_arguments test_shared_buffers""",
@@ -71,12 +70,11 @@ AS_THEY_ARE: Final = {
     "it names the modes itself": """
         test_caller_thread test_conformance test_fallback test_first_steps test_fuzz
         test_in_process test_large_messages test_modes test_modes_docs
-        test_real_addons""",
+        test_real_addons test_uv test_uv_in_process""",
     "it opens no addon, or programs of the documentation do": """
         test_cache test_cuda test_install test_memory_docs test_node_modules
         test_node_modules_page test_package test_pool test_pool_dlpack test_table""",
     "it counts events by the million": "test_events",
-    "its addon uses libuv": "test_uv",
 }
 
 

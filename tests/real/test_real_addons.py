@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 import os
 import platform
@@ -26,7 +25,6 @@ from napi_python import (
     ArrayBuffer,
     BigInt,
     Buffer,
-    LoadError,
     Sandbox,
     SandboxUnavailable,
     SandboxWarning,
@@ -240,9 +238,9 @@ def bcrypt(addon: Any) -> Any:
     hashed = addon.encrypt_sync(b"pw", salt)
     told: queue.Queue[Any] = queue.Queue()
     addon.encrypt(b"pw", salt, lambda _error, result: told.put(result))
-    encrypted = told.get(timeout=30)
+    encrypted = reported(addon, told)
     addon.compare("pw", hashed, lambda error, result: told.put([error, result]))
-    return [hashed, encrypted, told.get(timeout=30)]
+    return [hashed, encrypted, reported(addon, told)]
 
 
 @calls
@@ -349,7 +347,7 @@ def watcher(addon: Any) -> Any:
         folder = Path(name).resolve()
         addon.subscribe(str(folder), heard, {}).result(30)
         (folder / "new.txt").write_text("x", encoding="utf-8")
-        error, events = told.get(timeout=30)
+        error, events = reported(addon, told)
         addon.unsubscribe(str(folder), heard, {}).result(30)
     return [error, [f"{kind}:{path.removeprefix(str(folder))}" for kind, path in events]]
 
@@ -493,38 +491,14 @@ def test_real_addon_answers_as_in_node(
     assert ours == node_output(row, tmp_path)
 
 
-#: The addons that need a process of their own, because they use libuv.
-USES_LIBUV = {"koffi", "sodium_native", "zeromq"}
-
-
-class QueueOfThisThread(queue.Queue[Any]):
-    """A queue that a callback of an addon fills, in the turns that the waiting thread takes."""
-
-    def __init__(self, addon: Any) -> None:
-        super().__init__()
-        self.addon = addon
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT002
-        end = time.monotonic() + (timeout or 0)
-        while self.empty() and time.monotonic() < end:
-            host(self.addon).run_pending()
-        return super().get(block=False)
-
-
 @pytest.mark.parametrize("thread", ["own", "caller"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_real_addon_answers_as_in_node_in_this_process(
     row: Row, thread: Literal["own", "caller"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    if row.name in USES_LIBUV:
-        with pytest.raises(LoadError, match=r"uses libuv \(uv_\w+\)"):
-            load_addon(row.path, isolated=False, thread=thread)
-        return
     with load_addon(row.path, isolated=False, thread=thread, remote="exposed") as addon:
         assert host(addon).pid == os.getpid()
-        if thread == "caller":
-            monkeypatch.setattr(queue, "Queue", functools.partial(QueueOfThisThread, addon))
         result = canonical(CALLS[row.name](addon))
     ours = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
     assert ours == node_output(row, tmp_path)
