@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The flags with which C is compiled where Rust is for AddressSanitizer. Build scripts are not, nor is what
+/// The flags with which C is compiled where Rust is for `AddressSanitizer`. Build scripts are not, nor is what
 /// is linked into them.
 pub fn sanitizer_flags() -> &'static [&'static str] {
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();

@@ -320,7 +320,7 @@ impl Session {
         }
     }
 
-    /// Takes turns until a promise is settled. The client ends a host that takes too long. Inside a
+    /// Takes turns until a promise is settled or the call is cancelled. Inside a
     /// callback no turn can be taken, so one that is pending fails.
     fn settled(&self, promise: &Value) -> JsResult {
         self.rt.mark_handled(promise);
@@ -337,6 +337,11 @@ impl Session {
             }
             if !self.host.turn(TURN_ITEMS_MAX, TURN_TIME_MAX) {
                 std::thread::sleep(LOAD_POLL);
+            }
+            // On the client's thread nothing else lets it look at its deadline and signals.
+            self.hooks.pause();
+            if self.is_cancelled() || self.is_ending() {
+                return Err(Thrown(self.tables.intrinsics.cancelled.clone()));
             }
         }
     }
