@@ -165,6 +165,7 @@ LIMITS: Final = [
             test_awaitables::test_awaitables_of_threads_are_settled_at_once
             test_callables::test_this_of_methods_and_of_other_kinds_of_functions
             test_conversions::test_threads_may_register_while_others_convert
+            test_require::test_require_from_two_threads
             """),
     ),
 ]
