@@ -65,16 +65,16 @@ const FUNCTIONS: [(&str, NativeCall); 50] = [
 ];
 
 pub(crate) fn install(host: Host) -> Result<(), Thrown> {
-    begin(host, functions(host.runtime())?)
+    begin(host, &functions(host.runtime())?)
 }
 
 /// Runs the first script over an object with the functions.
-pub(crate) fn begin(host: Host, native: Value) -> Result<(), Thrown> {
+pub(crate) fn begin(host: Host, native: &Value) -> Result<(), Thrown> {
     let rt = host.runtime();
     let script = script(rt, "globals")?;
-    rt.call(&script, &Value::UNDEFINED, std::slice::from_ref(&native))?;
+    rt.call(&script, &Value::UNDEFINED, std::slice::from_ref(native))?;
     // A host's globals are made once: the cell is empty.
-    let _ = NodeState::of(rt)?.load.set(rt.get_named(&native, "load")?);
+    let _ = NodeState::of(rt)?.load.set(rt.get_named(native, "load")?);
     Ok(())
 }
 

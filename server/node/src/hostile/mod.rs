@@ -283,7 +283,7 @@ fn recorded() -> (Host, Value) {
     let begun = host.enter(|rt| {
         let record = rt.eval_script(RECORDER, "recorder.js")?;
         let recorder = rt.call(&record, &Value::UNDEFINED, &[globals::functions(rt)?])?;
-        globals::begin(host, rt.get_named(&recorder, "native")?)?;
+        globals::begin(host, &rt.get_named(&recorder, "native")?)?;
         rt.get_named(&recorder, "calls")
     });
     (host, begun.expect("the globals"))
