@@ -61,8 +61,9 @@ AS_THEY_ARE: Final = {
         test_out_of_memory test_output test_restart test_restart_modules test_start_failures
         test_storm test_forged_releases test_floods test_budget test_shared_misuse""",
     "it is about the confinement of a process": """
-        test_denials test_fs_denials test_fs_watch test_hostile_package test_sandbox test_sandbox_advice test_sandbox_life
-        test_sandbox_limits test_sandbox_missing test_shared_limits test_serve test_serve_users""",
+        test_denials test_fs_denials test_fs_watch test_hostile_package test_sandbox
+        test_sandbox_advice test_sandbox_life test_sandbox_limits
+        test_sandbox_missing test_shared_limits test_serve test_serve_users""",
     "it is about the memory that two processes share; `test_in_process` has that of one": """
         test_pool_arguments test_shared_buffers""",
     "it reads native stacks, in which names of a second addon of the process are missing": """

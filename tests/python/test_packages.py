@@ -40,7 +40,10 @@ def test_every_package_has_a_scenario() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_package(name: str) -> None:
+def test_package(name: str, mode: str) -> None:
+    if name == "onnxruntime-node" and mode == "caller":
+        pytest.skip("it works in one session of a process, and another one had it: docs/modes.md")
+
     async def here() -> Any:
         # All of them under the default sandbox.
         with require("./scenarios.cjs", root=PACKAGES) as scenarios:
@@ -54,7 +57,8 @@ def test_memory_of_a_host_with_a_package(tmp_path: pathlib.Path) -> None:
     package.mkdir(parents=True)
     (package / "package.json").write_text('{"name": "trivial", "version": "1.0.0"}')
     (package / "index.js").write_text("exports.add = (a, b) => a + b;")
-    with require("trivial", root=tmp_path) as trivial:
+    # In a process of its own, in every mode of the tests.
+    with require("trivial", root=tmp_path, carrier="lanes") as trivial:
         assert trivial.add(1, 2) == 3
         status = pathlib.Path(f"/proc/{host(trivial).pid}/status").read_text(encoding="utf-8")
     found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)

@@ -206,14 +206,18 @@ def test_work_that_does_not_end_keeps_neither_session_nor_program(place: str) ->
     assert (done.returncode, done.stdout.splitlines()) == (0, ["timer", "True", last]), done.stderr
 
 
-def nanoseconds(pid: int, *, without: int | None = None) -> dict[str, int]:
-    """Returns how long each thread of a process ran."""
+def nanoseconds(pid: int, *, names: tuple[str, ...] = ("",)) -> dict[str, int]:
+    """Returns how long each thread of a process ran, of those whose names begin so."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        if int(task.name) != without:
+        if (task / "comm").read_text(encoding="utf-8").startswith(names):
             ran, _, _ = (task / "schedstat").read_text(encoding="ascii").split()
             found[task.name] = int(ran)
     return found
+
+
+#: The names of this package's threads: an addon of an earlier test may have left some of its own.
+OURS = ("hostd-", "napi-")
 
 
 def test_idle_loop_costs_no_cpu(uv: Any, place: str, pytestconfig: pytest.Config) -> None:
@@ -224,16 +228,15 @@ def test_idle_loop_costs_no_cpu(uv: Any, place: str, pytestconfig: pytest.Config
     assert receive(uv, place, reported) == "abc"
     pid = host(uv).pid
     assert pid is not None
-    me = threading.get_native_id()
     time.sleep(0.2)  # The threads that took part go to sleep.
-    before = nanoseconds(pid), nanoseconds(os.getpid(), without=me)
+    before = nanoseconds(pid), nanoseconds(os.getpid(), names=OURS)
     seconds = pytestconfig.getoption("--idle")
     time.sleep(seconds)
-    after = nanoseconds(pid), nanoseconds(os.getpid(), without=me)
+    after = nanoseconds(pid), nanoseconds(os.getpid(), names=OURS)
     ran = [sum(now.values()) - sum(then.values()) for now, then in zip(after, before, strict=True)]
-    print(f"idle for {seconds} s: the host ran {ran[0]} ns, Python's other threads {ran[1]} ns")
-    # In this process, its main thread ran for the sleep, and is counted with the others.
-    assert ran[0] == 0 if place == "process" else ran[0] < 2_000_000 * seconds, after[0]
+    print(f"idle for {seconds} s: the host ran {ran[0]} ns, this package's threads {ran[1]} ns")
+    # A session in this process runs on threads of this package.
+    assert place != "process" or ran[0] == 0, after[0]
     assert ran[1] < 1_000_000 * seconds, after[1]
     uv.pipePut(writing, "def")
     assert receive(uv, place, reported) == "def"
