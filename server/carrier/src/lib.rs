@@ -1,4 +1,5 @@
-//! For build scripts: finds the published crate that carries the C sources that they compile.
+//! For build scripts: finds the published crate that carries the C sources that they compile, and the flags
+//! of a sanitizer.
 //!
 //! Such a crate is an optional dependency, of the feature `sources`, that nothing turns on: so it is
 //! pinned in `Cargo.lock` with its checksum but never built, and cargo fetches it when it is asked where

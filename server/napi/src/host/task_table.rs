@@ -14,15 +14,6 @@ pub(super) struct Pending {
     pub(super) is_referenced: bool,
 }
 
-impl Tasks {
-    /// Takes what completes a task.
-    pub(super) fn remove(&mut self, number: u64) -> Option<Completion> {
-        let pending = self.completions.remove(&number)?;
-        self.unreferenced -= usize::from(!pending.is_referenced);
-        Some(pending.completion)
-    }
-}
-
 /// What completes the tasks that are queued or run, by number.
 #[derive(Default)]
 pub(crate) struct Tasks {
@@ -31,6 +22,15 @@ pub(crate) struct Tasks {
     pub(super) unreferenced: usize,
     /// Numbers given so far: none is given twice.
     pub(super) given: u64,
+}
+
+impl Tasks {
+    /// Takes what completes a task.
+    pub(super) fn remove(&mut self, number: u64) -> Option<Completion> {
+        let pending = self.completions.remove(&number)?;
+        self.unreferenced -= usize::from(!pending.is_referenced);
+        Some(pending.completion)
+    }
 }
 
 impl fmt::Debug for Tasks {
