@@ -16,6 +16,7 @@ import napi_python
 import numpy as np
 import pytest
 from conftest import addon_path, run_program
+from in_program import IMPORTABLE
 from napi_python import (
     AddonTimeout,
     JSError,
@@ -264,31 +265,20 @@ def test_names_that_are_taken_are_a_reason_to_refuse(tmp_path: Path) -> None:
     assert works == "42"
 
 
-LOADS = """
-import gc, os, sys
+LOADS = (
+    IMPORTABLE
+    + """
+from in_program import check_flat
 from napi_python import host, load_addon
 
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096
+def run():
+    with load_addon(sys.argv[1], isolated=False, thread=sys.argv[2]) as addon:
+        host(addon).run_script("1")
 
-def counts():
-    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
-
-def run(times):
-    for _ in range(times):
-        with load_addon(sys.argv[1], isolated=False, thread=sys.argv[2]) as addon:
-            host(addon).run_script("1")
-    gc.collect()
-
-times = int(sys.argv[3])
-run(times // 4)
-memory, before = resident(), counts()
-run(times)
-grown, after = resident() - memory, counts()
-assert after[0] <= before[0] + 1 and after[1] <= before[1] + 4, (before, after)
-assert grown < 8 << 20, grown
+check_flat(run, int(sys.argv[3]))
 print("flat")
 """
+)
 
 
 def test_many_loads_leave_memory_threads_and_descriptors_flat(thread: Thread) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import in_program
 import pytest
 from conftest import addon_path, run_program
 from napi_python import host, load_addon
@@ -36,14 +37,7 @@ def uv(place: str) -> Iterator[Any]:
 
 
 def receive(addon: Any, place: str, reported: queue.Queue[Any]) -> Any:
-    """Returns what is reported next; a session of this thread runs meanwhile."""
-    if place != "caller":
-        return reported.get(timeout=SECONDS)
-    end = time.monotonic() + SECONDS
-    while reported.empty():
-        assert time.monotonic() < end, "nothing was reported"
-        host(addon).run_pending()
-    return reported.get_nowait()
+    return in_program.receive(addon, reported, takes_turns=place == "caller")
 
 
 def test_callbacks_of_the_loop_reach_python_on_the_thread_of_its_turns(uv: Any, place: str) -> None:
@@ -134,21 +128,18 @@ def test_call_from_a_callback_without_scope_does_not_run_microtasks_below_it(
 
 
 # What follows is the process's: its default loop, its threads, what stays at the end.
-RECEIVE = """
-import queue, sys, time
+RECEIVE = (
+    in_program.IMPORTABLE
+    + """
+import in_program, queue, time
 from napi_python import host, load_addon
 path, place = sys.argv[1:3]
 options = {} if place == "process" else {"isolated": False, "thread": place}
 
 def receive(addon, reported):
-    if place != "caller":
-        return reported.get(timeout=30)
-    end = time.monotonic() + 30
-    while reported.empty():
-        assert time.monotonic() < end
-        host(addon).run_pending()
-    return reported.get_nowait()
+    return in_program.receive(addon, reported, takes_turns=place == "caller")
 """
+)
 
 DEFAULT_LOOP = (
     RECEIVE

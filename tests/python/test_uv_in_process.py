@@ -11,6 +11,7 @@ from pathlib import Path
 import napi_python
 import pytest
 from conftest import addon_path, run_program
+from in_program import IMPORTABLE
 
 SECONDS = 60
 BIN = Path(napi_python.__file__).parent / "_bin"
@@ -54,20 +55,20 @@ def test_libraries_export_nothing_but_what_addons_and_the_client_look_up() -> No
     assert of_libuv == program
 
 
-BEGIN = """
-import ctypes, queue, sys, time
+BEGIN = (
+    IMPORTABLE
+    + """
+import ctypes, queue, time
+from in_program import check_flat, receive
 from napi_python import LoadError, host, load_addon
 path, thread = sys.argv[1:3]
 
 def timer(addon, thread):
     reported = queue.Queue()
     addon.timer(reported.put, 1)
-    end = time.monotonic() + 30
-    while thread == "caller" and reported.empty():
-        assert time.monotonic() < end
-        host(addon).run_pending()
-    return reported.get(timeout=30)
+    return receive(addon, reported, takes_turns=thread == "caller")
 """
+)
 
 HIDDEN = (
     BEGIN
@@ -282,36 +283,13 @@ def test_two_sessions_have_a_loop_each(thread: str, other: str) -> None:
 LOADS = (
     BEGIN
     + """
-import gc, os
-
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096
-
-def counts():
-    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
-
-def run(times):
-    for _ in range(times):
-        with load_addon(path, isolated=False, thread=thread) as addon:
-            assert timer(addon, thread) == "timer"
-            addon.holdUntilTheEnd()
-    gc.collect()
-
-times = int(sys.argv[3])
-run(times // 4)
-memory, before = resident(), counts()
-run(times)
-grown = resident() - memory
-
-def exceed(now):
-    return now[0] > before[0] + 1 or now[1] > before[1] + 4
+def run():
+    with load_addon(path, isolated=False, thread=thread) as addon:
+        assert timer(addon, thread) == "timer"
+        addon.holdUntilTheEnd()
 
 # What serves the connection of a session ends after it.
-end = time.monotonic() + 10
-while exceed(counts()) and time.monotonic() < end:
-    time.sleep(0.01)
-assert not exceed(counts()), (before, counts())
-assert grown < 8 << 20, grown
+check_flat(run, int(sys.argv[3]), settling=10)
 maps = open("/proc/self/maps").read()
 assert maps.count("napi-link") == 1, maps.count("napi-link")
 print("flat")

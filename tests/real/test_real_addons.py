@@ -35,6 +35,7 @@ from napi_python import (
 )
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from in_program import receive
 from rows import ROWS, Row, node_output, row
 
 pytestmark = pytest.mark.skipif(
@@ -54,14 +55,6 @@ def _no_published_addon_is_warned_of(caplog: pytest.LogCaptureFixture) -> Iterat
         if record.name == "napi_python.host" and record.getMessage().startswith("hostd_napi")
     ]
     assert warnings == []
-
-
-def reported(addon: Any, told: queue.Queue[Any]) -> Any:
-    """Returns what a callback is told; a session of this thread runs meanwhile."""
-    end = time.monotonic() + 30
-    while told.empty() and time.monotonic() < end:
-        host(addon).run_pending()
-    return told.get_nowait()
 
 
 CALLS: dict[str, Callable[[Any], Any]] = {}
@@ -238,9 +231,9 @@ def bcrypt(addon: Any) -> Any:
     hashed = addon.encrypt_sync(b"pw", salt)
     told: queue.Queue[Any] = queue.Queue()
     addon.encrypt(b"pw", salt, lambda _error, result: told.put(result))
-    encrypted = reported(addon, told)
+    encrypted = receive(addon, told, takes_turns=True)
     addon.compare("pw", hashed, lambda error, result: told.put([error, result]))
-    return [hashed, encrypted, reported(addon, told)]
+    return [hashed, encrypted, receive(addon, told, takes_turns=True)]
 
 
 @calls
@@ -347,7 +340,7 @@ def watcher(addon: Any) -> Any:
         folder = Path(name).resolve()
         addon.subscribe(str(folder), heard, {}).result(30)
         (folder / "new.txt").write_text("x", encoding="utf-8")
-        error, events = reported(addon, told)
+        error, events = receive(addon, told, takes_turns=True)
         addon.unsubscribe(str(folder), heard, {}).result(30)
     return [error, [f"{kind}:{path.removeprefix(str(folder))}" for kind, path in events]]
 
@@ -385,7 +378,7 @@ def koffi(addon: Any) -> Any:
     absolute = libc.func("int abs(int)")
     told: queue.Queue[Any] = queue.Queue()
     getattr(absolute, "async")(-9, lambda error, result: told.put([error, result]))
-    later = reported(addon, told)
+    later = receive(addon, told, takes_turns=True)
     pair = addon.struct("div_t", {"quot": "int", "rem": "int"})
     quotient = libc.func("div", pair, ["int", "int"])(17, 5)
     addon.proto("int Compare(const void *left, const void *right)")
@@ -413,7 +406,7 @@ def sodium_native(addon: Any) -> Any:
     key = new_object(addon, ArrayBuffer(bytearray(16)))
     told: queue.Queue[Any] = queue.Queue()
     addon.crypto_pwhash_async(key, 0, 16, hello, 0, 5, salt, 0, 16, 1, 8192, 2, told.put)
-    return [hashed, len(memory), reported(addon, told), key.slice(0)]
+    return [hashed, len(memory), receive(addon, told, takes_turns=True), key.slice(0)]
 
 
 @calls
