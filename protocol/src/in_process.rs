@@ -4,6 +4,8 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::time::Duration;
 
+use crate::carrier::WaitLimit;
+
 /// The number of this interface and of the protocol, which the function [`VERSION_NAME`] returns.
 pub const VERSION: u32 = crate::handshake::PROTOCOL;
 
@@ -121,8 +123,8 @@ pub type FreeFunction = unsafe extern "C" fn(session: *mut c_void);
 /// How a session came back from [`ResumeFunction`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resumed {
-    /// It waits; if for something due later, at most for so long.
-    Waiting(Option<Duration>),
+    /// It waits.
+    Waiting(WaitLimit),
     /// It has ended.
     Ended(SessionEnd),
 }
@@ -131,14 +133,19 @@ pub enum Resumed {
 const ENDED: u64 = 1 << 63;
 /// A wait without a limit.
 const UNLIMITED: u64 = ENDED - 1;
+/// A wait whose limit is the one before.
+const UNCHANGED: u64 = ENDED - 2;
+/// The longest wait with a limit, in nanoseconds.
+const LONGEST: u64 = ENDED - 3;
 
 impl Resumed {
     /// The number that stands for it.
     pub fn encode(self) -> u64 {
         match self {
-            Self::Waiting(None) => UNLIMITED,
-            Self::Waiting(Some(time)) => u64::try_from(time.as_nanos())
-                .map_or(UNLIMITED, |nanoseconds| nanoseconds.min(UNLIMITED)),
+            Self::Waiting(WaitLimit::Unlimited) => UNLIMITED,
+            Self::Waiting(WaitLimit::Unchanged) => UNCHANGED,
+            Self::Waiting(WaitLimit::After(time)) => u64::try_from(time.as_nanos())
+                .map_or(LONGEST, |nanoseconds| nanoseconds.min(LONGEST)),
             Self::Ended(end) => ENDED | u64::from(end.encode()),
         }
     }
@@ -146,11 +153,12 @@ impl Resumed {
     /// What a number stands for.
     pub fn decode(number: u64) -> Self {
         match number {
-            UNLIMITED => Self::Waiting(None),
+            UNLIMITED => Self::Waiting(WaitLimit::Unlimited),
+            UNCHANGED => Self::Waiting(WaitLimit::Unchanged),
             ENDED.. => Self::Ended(SessionEnd::decode(
                 u32::try_from(number ^ ENDED).unwrap_or(LOST),
             )),
-            nanoseconds => Self::Waiting(Some(Duration::from_nanos(nanoseconds))),
+            nanoseconds => Self::Waiting(WaitLimit::After(Duration::from_nanos(nanoseconds))),
         }
     }
 }
@@ -210,15 +218,17 @@ mod tests {
     #[test]
     fn what_a_session_waits_for_survives_encoding() {
         for resumed in [
-            Resumed::Waiting(None),
-            Resumed::Waiting(Some(Duration::ZERO)),
-            Resumed::Waiting(Some(Duration::from_nanos(77))),
+            Resumed::Waiting(WaitLimit::Unlimited),
+            Resumed::Waiting(WaitLimit::Unchanged),
+            Resumed::Waiting(WaitLimit::After(Duration::ZERO)),
+            Resumed::Waiting(WaitLimit::After(Duration::from_nanos(77))),
             Resumed::Ended(SessionEnd::Closed),
             Resumed::Ended(SessionEnd::Exited(3)),
         ] {
             assert_eq!(Resumed::decode(resumed.encode()), resumed);
         }
-        let long = Resumed::Waiting(Some(Duration::MAX));
-        assert_eq!(Resumed::decode(long.encode()), Resumed::Waiting(None));
+        let long = Resumed::Waiting(WaitLimit::After(Duration::MAX));
+        let longest = WaitLimit::After(Duration::from_nanos(LONGEST));
+        assert_eq!(Resumed::decode(long.encode()), Resumed::Waiting(longest));
     }
 }

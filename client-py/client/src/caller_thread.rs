@@ -9,6 +9,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::HostRunner;
+use hostd_protocol::carrier::WaitLimit;
 use hostd_protocol::in_process::{DirectCall, Resumed, SessionEnd};
 use tokio::sync::oneshot;
 
@@ -153,11 +154,9 @@ impl CallerThread {
     }
 
     /// Notes when it is to run at the latest, and has that attended to if it is earlier than before.
-    fn set_due(&self, time: Option<Duration>) {
-        let due = time.map_or(NEVER, |time| {
-            nanoseconds(Instant::now())
-                .saturating_add(u64::try_from(time.as_nanos()).unwrap_or(NEVER))
-        });
+    fn set_due(&self, time: Duration) {
+        let due = nanoseconds(Instant::now())
+            .saturating_add(u64::try_from(time.as_nanos()).unwrap_or(NEVER));
         let before = self.due.swap(due, Ordering::AcqRel);
         if due < before {
             (self.wakes.attend)();
@@ -175,8 +174,13 @@ impl CallerThread {
             return false;
         }
         match resume(&**session) {
-            Resumed::Waiting(None) if self.due.load(Ordering::Relaxed) == NEVER => {}
-            Resumed::Waiting(time) => self.set_due(time),
+            Resumed::Waiting(WaitLimit::Unchanged) => {}
+            Resumed::Waiting(WaitLimit::Unlimited) => {
+                if self.due.load(Ordering::Relaxed) != NEVER {
+                    self.due.store(NEVER, Ordering::Release);
+                }
+            }
+            Resumed::Waiting(WaitLimit::After(time)) => self.set_due(time),
             Resumed::Ended(end) => {
                 self.set_over(end);
                 return false;

@@ -67,7 +67,7 @@ pub use conversation::{Conversation, HostRef};
 pub use error::{ClientError, SpawnError};
 pub use events::{HostEvents, OutputStream, SpawnThread};
 pub use hostd_protocol::carrier::{Idle, Interrupted, ParkedWait, Uninterruptible};
-pub use library::{Resumed, SessionEnd, SessionLibrary, SharedSession, WakeTarget};
+pub use library::{Resumed, SessionEnd, SessionLibrary, SharedSession, WaitLimit, WakeTarget};
 pub use limits::SandboxLimit;
 pub use loop_signal::{LoopSignal, PipeWatch};
 pub use options::{Carrier, HostConfig, OnStart, RestartMode};

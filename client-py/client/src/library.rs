@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub use hostd_protocol::carrier::WaitLimit;
 use hostd_protocol::in_process::DirectCall;
 pub use hostd_protocol::in_process::{Resumed, SessionEnd};
 use hostd_protocol::memory::SharedMemory;

@@ -18,7 +18,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use hostd_client::{Resumed, SessionEnd, SessionLibrary, SharedSession, WakeTarget, lock};
+use hostd_client::{
+    Resumed, SessionEnd, SessionLibrary, SharedSession, WaitLimit, WakeTarget, lock,
+};
 use hostd_protocol::in_process::{
     CALL_NAME, CallFunction, DirectCall, FREE_NAME, FreeFunction, OPEN_NAME, OpenFunction,
     RESUME_NAME, ResumeFunction, SERVE_NAME, ServeFunction, VERSION, VERSION_NAME, VersionFunction,
@@ -199,7 +201,7 @@ impl SharedSession for LibrarySession {
     #[inline]
     fn resume(&self) -> Resumed {
         if this_thread() != self.owner {
-            return Resumed::Waiting(None);
+            return Resumed::Waiting(WaitLimit::Unchanged);
         }
         // SAFETY: L2; this is its thread, and it runs nothing: it would not be back here otherwise.
         Resumed::decode(unsafe { (self.resume)(self.session) })
@@ -208,7 +210,7 @@ impl SharedSession for LibrarySession {
     #[inline]
     fn call(&self, call: &mut DirectCall) -> Resumed {
         if this_thread() != self.owner {
-            return Resumed::Waiting(None);
+            return Resumed::Waiting(WaitLimit::Unchanged);
         }
         let call = std::ptr::from_mut(call).cast();
         // SAFETY: L2; as above, and the call lives until this returns.

@@ -92,7 +92,9 @@ pub use client::{ClientRings, Lease, SegmentClient, Waited};
 #[cfg(not(loom))]
 pub use client::{LaneWaiter, LaneWaiterWaker, WAIT_LANES_MAX, can_wait_for_lanes};
 pub use error::{SegmentError, Violation};
-pub use host::{CancelWord, FutexWaker, HostRings, HostWait, HostWaiter, Ready, SegmentHost};
+pub use host::{
+    CancelWord, FutexWaker, HostRings, HostWait, HostWaiter, Ready, SegmentHost, Switch, WaitLimit,
+};
 pub use lane::{HOME_LANE, Interest, LANES, LaneNumber, RING_CAPACITY};
 pub use layout::SEGMENT_LEN;
 pub use lease::Leases;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hostd_shm::{CancelWord, FutexWaker};
+use hostd_shm::{CancelWord, FutexWaker, Switch};
 
 use super::lane_host::LaneHost;
 use super::queue::{QueueHost, Queues};
@@ -58,7 +58,7 @@ impl HostEnd {
     }
 
     /// Has every wait over shared-memory rings call `switch`: see [`hostd_shm::HostWaiter::on_wait`].
-    pub fn on_wait(&mut self, switch: Box<dyn Fn(Option<Duration>) -> bool>) {
+    pub fn on_wait(&mut self, switch: Box<Switch>) {
         if let Self::Lanes(end) = self {
             end.segment.waiter.on_wait(switch);
         }

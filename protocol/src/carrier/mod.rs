@@ -25,8 +25,8 @@ mod wake_pipe;
 pub use client::{ClientEnd, ClientLane};
 pub use host::{CancelFlag, HostEnd, HostWaker};
 pub use hostd_shm::{
-    ClientPipeWord, ClientRings, IdleSpin, LaneWaiter, LaneWaiterWaker, MaybeOwned, TurnClaim,
-    TurnOwner, WAIT_LANES_MAX, can_wait_for_lanes,
+    ClientPipeWord, ClientRings, IdleSpin, LaneWaiter, LaneWaiterWaker, MaybeOwned, Switch,
+    TurnClaim, TurnOwner, WAIT_LANES_MAX, WaitLimit, can_wait_for_lanes,
 };
 pub use lane_client::{HostRunner, LeasedLane};
 pub use waiting::{Idle, Interrupted, ParkedWait, Uninterruptible, Wake, while_parked};

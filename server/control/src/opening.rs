@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use hostd_protocol::carrier::socket::{self, Connection, Outbox};
-use hostd_protocol::carrier::{HostEnd, lane};
+use hostd_protocol::carrier::{HostEnd, Switch, lane};
 use hostd_protocol::control::{ClientMessage, Setup, read_message};
 use hostd_protocol::handover::{Handover, Role};
 use hostd_protocol::memory::{HostMemory, PROCESS_FILE, SharedMemory};
@@ -66,7 +66,7 @@ pub struct Surroundings {
     /// Called from any thread when the JS thread is to be run, where nothing else wakes it.
     pub on_wake: Option<Arc<WakeHook>>,
     /// What waits of the JS thread call in place of parking: see [`HostEnd::on_wait`].
-    pub on_wait: Option<Box<dyn Fn(Option<Duration>) -> bool>>,
+    pub on_wait: Option<Box<Switch>>,
 }
 
 impl fmt::Debug for Surroundings {

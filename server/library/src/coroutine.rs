@@ -28,6 +28,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use hostd_control::logs::{self, SessionLog};
 use hostd_napi::ParkedHost;
+use hostd_protocol::carrier::WaitLimit;
 use hostd_protocol::in_process::{
     DirectCall, DirectRequest, DirectState, Resumed, Scalar, SessionEnd,
 };
@@ -37,8 +38,8 @@ use hostd_session::{ParkedSession, Session, WakeHook};
 use crate::hooks::DirectCalls;
 use crate::serve::{Sharing, serve};
 
-type SessionYielder = Yielder<(), Option<Duration>>;
-type SessionCoroutine = Coroutine<(), Option<Duration>, SessionEnd, DefaultStack>;
+type SessionYielder = Yielder<(), WaitLimit>;
+type SessionCoroutine = Coroutine<(), WaitLimit, SessionEnd, DefaultStack>;
 
 thread_local! {
     static HERE: Here = const {
@@ -118,12 +119,12 @@ fn answer_direct(result: Scalar) -> bool {
 }
 
 /// Lets the client run: called by the session, on its own stack. Whether the client makes a call.
-fn switch(time: Option<Duration>) -> bool {
+fn switch(limit: WaitLimit) -> bool {
     HERE.with(|here| {
         here.call.set(ptr::null_mut());
         // SAFETY: N2; null, or the yielder of the coroutine that runs.
         if let Some(yielder) = unsafe { here.yielder.get().as_ref() } {
-            yielder.suspend(time);
+            yielder.suspend(limit);
         }
         // N3: it is the same thread.
         !here.call.get().is_null()
@@ -132,7 +133,7 @@ fn switch(time: Option<Duration>) -> bool {
 
 /// Lets the client check its deadline and signals.
 fn pause() {
-    let _ = switch(Some(Duration::ZERO));
+    let _ = switch(WaitLimit::After(Duration::ZERO));
 }
 
 impl SharedThread {
@@ -190,7 +191,7 @@ impl SharedThread {
         let result = coroutine.resume(());
         self.yielder.set(here.yielder.replace(outer));
         match result {
-            CoroutineResult::Yield(time) => Resumed::Waiting(time),
+            CoroutineResult::Yield(limit) => Resumed::Waiting(limit),
             CoroutineResult::Return(end) => {
                 // It has ended, so that its drop unwinds nothing.
                 drop(self.coroutine.take().map(ManuallyDrop::into_inner));

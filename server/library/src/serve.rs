@@ -5,11 +5,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hostd_control::logs::{self, SessionLog};
 use hostd_control::{Opened, Running, Surroundings, handshake, open};
 use hostd_protocol::carrier::socket::Outbox;
+use hostd_protocol::carrier::{Switch, WaitLimit};
 use hostd_protocol::control::{HostMessage, write_message};
 use hostd_protocol::in_process::SessionEnd;
 use hostd_protocol::memory::SharedMemory;
@@ -21,7 +22,7 @@ use crate::hooks::{DirectCalls, InProcessHooks};
 #[derive(Debug)]
 pub(crate) struct Sharing {
     /// Lets the client run, for as long as the session may wait.
-    pub(crate) wait: fn(Option<Duration>) -> bool,
+    pub(crate) wait: fn(WaitLimit) -> bool,
     /// Lets the client run while JavaScript is under way.
     pub(crate) pause: fn(),
     /// The calls that the client makes without a frame.
@@ -71,7 +72,7 @@ fn start(
         process_memory: Some(memory),
         hooks: Box::new(hooks),
         on_wake: sharing.map(|sharing| sharing.on_wake),
-        on_wait: wait.map(|wait| Box::new(wait) as Box<dyn Fn(Option<Duration>) -> bool>),
+        on_wait: wait.map(|wait| Box::new(wait) as Box<Switch>),
     };
     let Opened {
         session,

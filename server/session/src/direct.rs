@@ -12,31 +12,35 @@ use super::answer::{Answer, Refusal};
 
 impl Session {
     /// Serves the call that the client makes in place, if it makes one, and those that follow until there
-    /// is something else to do.
-    pub(super) fn serve_direct_calls(&self) -> Result {
+    /// is something else to do. The client resumes this session at the latest when the time that the wait
+    /// before it was limited to is over, if it `has_limit`.
+    pub(super) fn serve_direct_calls(&self, has_limit: bool) -> Result {
         while let Some(request) = self.hooks.take_direct() {
-            self.serve_direct(&request)?;
-            if !self.is_quiet() || self.end.borrow_mut().wait_for_direct() != Some(true) {
+            let is_turn_due = self.serve_direct(&request)?;
+            if is_turn_due
+                || !self.is_quiet(has_limit)
+                || self.end.borrow_mut().wait_for_direct() != Some(true)
+            {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Whether nothing is due, now or later, and nothing is to be sent.
-    fn is_quiet(&self) -> bool {
+    /// Whether nothing is due now, and nothing is to be sent. What is due later is the aging of objects,
+    /// which any limit is good enough for.
+    fn is_quiet(&self, has_limit: bool) -> bool {
         !self.is_ending()
             && !self.turn_requests.is_pending()
             && !self.has_notices()
             && !self.tables.remotes.borrow().has_released()
-            && self.host.age_timeout().is_none()
+            && (has_limit || self.host.age_timeout().is_none())
             && self.host.next_deadline().is_none()
-            && !self.has_pending()
     }
 
     /// Makes the call. The result is passed in place if it is a scalar and nothing else is due to be sent;
-    /// otherwise a frame replies.
-    fn serve_direct(&self, request: &DirectRequest) -> Result {
+    /// otherwise a frame replies. Returns whether a turn is due.
+    fn serve_direct(&self, request: &DirectRequest) -> Result<bool> {
         let Some(lane) = LaneNumber::new(request.lane.into()) else {
             return Err(ProtocolError::violation(
                 "a call on a lane that does not exist",
@@ -73,8 +77,7 @@ impl Session {
             });
         });
         self.levels.borrow_mut().push(level);
-        self.finish_outermost();
-        Ok(())
+        Ok(self.finish_outermost())
     }
 
     fn call_directly(&self, request: &DirectRequest) -> Result<Answer, Refusal> {

@@ -43,7 +43,7 @@ impl Session {
                     if self.end.borrow_mut().take_declined() {
                         self.announce_again();
                     }
-                    self.serve_direct_calls()
+                    self.serve_direct_calls(timeout.is_some())
                 }
                 Ok(Wake::TimedOut) => {
                     if self.end.borrow_mut().take_declined() {
@@ -100,8 +100,8 @@ impl Session {
         Ok(())
     }
 
-    /// What is left to do after a call.
-    pub(super) fn finish_outermost(&self) {
+    /// Does what is left to do after a call. Returns whether a turn is due.
+    pub(super) fn finish_outermost(&self) -> bool {
         self.host.note_activity();
         if self.served.get().is_multiple_of(AGE_INTERVAL_CALLS) {
             self.age();
@@ -110,9 +110,11 @@ impl Session {
         if self.rt.has_finalized() {
             self.host.tidy();
         }
-        if self.has_pending() {
+        let is_turn_due = self.has_pending();
+        if is_turn_due {
             self.announce_turn();
         }
+        is_turn_due
     }
 
     /// Serves a request; meanwhile its lane is the one that is being served.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use self::lane::{CancelWord, HostRings, HostWait};
 use self::shared::Shared;
+pub use self::shared::Switch;
 use crate::area::Area;
 use crate::error::Violation;
 use crate::lane::LaneNumber;
@@ -68,6 +69,23 @@ impl Ready {
     }
 }
 
+/// How long the host may wait where the client's end runs on the same thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitLimit {
+    /// Until it is notified.
+    Unlimited,
+    /// At most for so long from now.
+    After(Duration),
+    /// Until the time that the limit before it has set.
+    Unchanged,
+}
+
+impl From<Option<Duration>> for WaitLimit {
+    fn from(timeout: Option<Duration>) -> Self {
+        timeout.map_or(Self::Unlimited, Self::After)
+    }
+}
+
 /// Waits for all lanes at once, at the JS thread's top or wherever it serves every lane.
 #[derive(Debug)]
 pub struct HostWaiter {
@@ -115,16 +133,17 @@ impl HostWaiter {
     /// Has every wait of this end call `switch`, in place of spinning and parking, with the time that it
     /// may take: where the client's end runs on the same thread. It returns once that has notified this
     /// end, or for no reason; true wakes the thread as a [`FutexWaker`] does. Can be set once.
-    pub fn on_wait(&mut self, switch: Box<dyn Fn(Option<Duration>) -> bool>) {
+    pub fn on_wait(&mut self, switch: Box<Switch>) {
         let _ = self.shared.switch.set(switch);
     }
 
-    /// Calls `switch` of [`on_wait`](Self::on_wait) once, without a limit, and returns what that returned.
-    /// None, and nothing is called, if there is none, or something is to be done first.
+    /// Calls `switch` of [`on_wait`](Self::on_wait) once, with the limit that it was called with before, and
+    /// returns what that returned. None, and nothing is called, if there is none, or something is to be
+    /// done first.
     #[inline]
     pub fn switch_once(&self) -> Option<bool> {
         let switch = self.shared.switch.get()?;
-        self.shared.is_quiet().then(|| switch(None))
+        self.shared.is_quiet().then(|| switch(WaitLimit::Unchanged))
     }
 
     /// Has `hook` called while the JS thread spins without success, with the time since it began, and

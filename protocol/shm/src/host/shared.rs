@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hostd_wait::constants::{BRIEF_POLL_MAX, LANE_SPIN};
 use hostd_wait::{AdaptiveSpin, Placement, YieldBackoff, current_cpu};
 
+use super::WaitLimit;
 use crate::area::Area;
 use crate::error::Violation;
 use crate::lane::{Direction, HOME_LANE, Interest, LANES, LaneNumber};
@@ -43,7 +44,7 @@ pub(super) struct Shared {
 
 /// Lets the client's end run on this thread, for as long as the host may wait. Whether there is something
 /// else to do than what the rings have.
-pub(super) type Switch = dyn Fn(Option<Duration>) -> bool;
+pub type Switch = dyn Fn(WaitLimit) -> bool;
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -250,7 +251,7 @@ impl Shared {
             if left == Some(Duration::ZERO) {
                 return None;
             }
-            if switch(left) {
+            if switch(left.into()) {
                 self.woken.store(1, Relaxed);
             }
         }
