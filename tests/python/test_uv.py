@@ -209,6 +209,8 @@ def nanoseconds(pid: int, *, names: tuple[str, ...] = ("",)) -> dict[str, int]:
 
 #: The names of this package's threads: an addon of an earlier test may have left some of its own.
 OURS = ("hostd-", "napi-")
+#: So often the test measures until nothing ran: a poll would run in each interval.
+INTERVALS = 5
 
 
 def test_idle_loop_costs_no_cpu(uv: Any, place: str, pytestconfig: pytest.Config) -> None:
@@ -219,16 +221,21 @@ def test_idle_loop_costs_no_cpu(uv: Any, place: str, pytestconfig: pytest.Config
     assert receive(uv, place, reported) == "abc"
     pid = host(uv).pid
     assert pid is not None
-    time.sleep(0.2)  # The threads that took part go to sleep.
-    before = nanoseconds(pid), nanoseconds(os.getpid(), names=OURS)
     seconds = pytestconfig.getoption("--idle")
-    time.sleep(seconds)
-    after = nanoseconds(pid), nanoseconds(os.getpid(), names=OURS)
-    ran = [sum(now.values()) - sum(then.values()) for now, then in zip(after, before, strict=True)]
-    print(f"idle for {seconds} s: the host ran {ran[0]} ns, this package's threads {ran[1]} ns")
-    # A session in this process runs on threads of this package.
-    assert place != "process" or ran[0] == 0, after[0]
-    assert ran[1] < 1_000_000 * seconds, after[1]
+    # What the machine does to threads that are going to sleep is over in one of the intervals.
+    for _ in range(INTERVALS):
+        before = nanoseconds(pid), nanoseconds(os.getpid(), names=OURS)
+        time.sleep(seconds)
+        after = nanoseconds(pid), nanoseconds(os.getpid(), names=OURS)
+        ran = [
+            sum(now.values()) - sum(then.values()) for now, then in zip(after, before, strict=True)
+        ]
+        print(f"idle for {seconds} s: host {ran[0]} ns, threads of this package {ran[1]} ns")
+        # A session in this process runs on threads of this package.
+        if (place != "process" or ran[0] == 0) and ran[1] < 1_000_000 * seconds:
+            break
+    else:
+        pytest.fail(f"the last interval: {before}, then {after}")
     uv.pipePut(writing, "def")
     assert receive(uv, place, reported) == "def"
     uv.pipePut(writing, "ghi")
