@@ -4,6 +4,7 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::time::Duration;
 
+use crate::calls::CallKind;
 use crate::carrier::WaitLimit;
 
 /// The number of this interface and of the protocol, which the function [`VERSION_NAME`] returns.
@@ -74,7 +75,61 @@ pub enum Scalar {
     Number(f64),
 }
 
-/// A call of a function with scalars, from the thread of the session.
+/// The longest name that a direct call takes, in bytes.
+const DIRECT_NAME_MAX: usize = 39;
+
+/// The name of a property: UTF-8 of limited length.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct DirectName {
+    length: u8,
+    bytes: [u8; DIRECT_NAME_MAX],
+}
+
+impl DirectName {
+    /// The name; None if it is too long.
+    #[inline]
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; DIRECT_NAME_MAX];
+        bytes
+            .get_mut(..name.len())?
+            .copy_from_slice(name.as_bytes());
+        let length = u8::try_from(name.len()).ok()?;
+        Some(Self { length, bytes })
+    }
+
+    /// Its UTF-8.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length.into()).unwrap_or_default()
+    }
+}
+
+/// What a direct call does with which objects, each of which is named by its id.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub enum DirectTarget {
+    /// Calls a function with a `this`; zero for `undefined`.
+    Function(u32, u32),
+    /// Calls a method of an object.
+    Method(u32, DirectName),
+    /// Reads a property of an object.
+    Property(u32, DirectName),
+}
+
+impl DirectTarget {
+    /// The call that it stands for, which replies if the answer takes a frame.
+    #[inline]
+    pub const fn kind(&self) -> CallKind {
+        match self {
+            Self::Function(..) => CallKind::Call,
+            Self::Method(..) => CallKind::CallMethod,
+            Self::Property(..) => CallKind::Get,
+        }
+    }
+}
+
+/// A call with scalars, from the thread of the session.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct DirectRequest {
@@ -84,10 +139,8 @@ pub struct DirectRequest {
     pub count: u8,
     /// The id of the request.
     pub call: u32,
-    /// The id of the function.
-    pub function: u32,
-    /// The id of `this`; zero for `undefined`.
-    pub this: u32,
+    /// What it does.
+    pub target: DirectTarget,
     /// The arguments.
     pub arguments: [Scalar; DIRECT_ARGUMENTS_MAX],
 }
@@ -213,6 +266,16 @@ mod tests {
             assert_eq!(SessionEnd::decode(end.encode()), end);
         }
         assert_eq!(SessionEnd::decode(0x200), SessionEnd::Lost);
+    }
+
+    #[test]
+    fn names_of_direct_calls_have_a_longest_length() {
+        let longest = "ä".repeat(DIRECT_NAME_MAX / 2) + "x";
+        for name in ["", "increment", &longest] {
+            let kept = DirectName::new(name).unwrap();
+            assert_eq!(kept.as_bytes(), name.as_bytes());
+        }
+        assert!(DirectName::new(&(longest + "y")).is_none());
     }
 
     #[test]

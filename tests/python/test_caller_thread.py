@@ -381,6 +381,51 @@ def test_calls_with_and_without_a_frame_give_the_same(source: str) -> None:
         assert results(addon) == wanted
 
 
+# Names beyond what a call without a frame takes, in bytes.
+LONG = "ä" * 19 + "xy"
+OBJECT = f"""new (class Sample {{
+    constructor() {{ this.none = undefined; this.nil = null; this.zero = -0; this[7] = "seven";
+        this.text = "text"; this.list = [1]; this["{LONG}"] = 1; this["{LONG[:-1]}"] = 2 }}
+    all(...given) {{ return given.map(x => typeof x + String(x)).join() + (this instanceof Sample) }}
+    sum(a, b) {{ return a + b }}
+    fail(x) {{ throw new RangeError("no " + x) }}
+    {LONG}() {{ return 3 }}
+    replace() {{ this.sum = 5 }}
+    get computed() {{ return this.zero + 1 }}
+    get failing() {{ throw new TypeError("not now") }}
+}})()"""
+NAMES = ["none", "nil", "zero", "7", "text", "list", LONG, LONG[:-1], "computed", "failing"]
+
+
+def answer(act: Callable[[], object]) -> str:
+    """Returns what a call returns or raises."""
+    try:
+        return repr(act())
+    except Exception as error:  # noqa: BLE001 - whatever it raises is compared
+        return f"{type(error).__name__}: {error}"
+
+
+def test_methods_and_properties_with_and_without_a_frame_are_the_same() -> None:
+    def answers(addon: Addon) -> list[str]:
+        sample = host(addon).run_script(OBJECT)
+        found = [answer(lambda name=name: getattr(sample, name)) for name in [*NAMES, "absent"]]
+        found += [answer(lambda name=name: sample[name]) for name in [*NAMES, "absent", 7]]
+        for arguments in FRAMELESS:
+            found += [answer(lambda a=arguments: sample.all(*a))]
+            found += [answer(lambda a=arguments: sample.sum(*a))]
+        found += [answer(lambda: sample.fail(2)), answer(getattr(sample, LONG))]
+        sum_before = sample.sum
+        sample.replace()
+        return [*found, answer(lambda: sum_before(1, 2)), answer(lambda: sample.sum)]
+
+    with load_addon(addon_path("primitive")) as isolated:
+        wanted = answers(isolated)
+    assert any("not now" in text for text in wanted)
+    assert any("no 2" in text for text in wanted)
+    with load_addon(addon_path("primitive"), isolated=False, thread="caller") as addon:
+        assert answers(addon) == wanted
+
+
 def test_call_without_a_frame_ends_in_each_way() -> None:
     with load_addon(addon_path("primitive"), isolated=False, thread="caller") as addon:
         script = host(addon).run_script

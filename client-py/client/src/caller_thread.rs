@@ -43,6 +43,8 @@ pub(crate) struct CallerThread {
     is_over: AtomicBool,
     /// When it is to run at the latest: nanoseconds since [`BASE`].
     due: AtomicU64,
+    /// When [`Self::take_due`] is called at the latest, as it has returned: nanoseconds since [`BASE`].
+    next_look: AtomicU64,
     wakes: Arc<Wakes>,
 }
 
@@ -84,6 +86,7 @@ impl CallerThread {
             ended: Mutex::new(Some(ended)),
             is_over: AtomicBool::new(false),
             due: AtomicU64::new(NEVER),
+            next_look: AtomicU64::new(NEVER),
             wakes: Arc::new(Wakes {
                 is_woken: AtomicBool::new(false),
                 attend,
@@ -127,14 +130,18 @@ impl CallerThread {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// Whether it is to run, and when it is at the latest otherwise. Says once that it is to run.
+    /// Whether it is to run, and when it is at the latest otherwise: then this is to be called again. Says
+    /// once that it is to run. Called by one thread at a time.
     pub(crate) fn take_due(&self) -> (bool, Option<Instant>) {
         let is_woken = self.wakes.is_woken.swap(false, Ordering::AcqRel);
-        let due = self.due.load(Ordering::Acquire);
+        // Either this reads a time that is set meanwhile, or what sets it finds no earlier look.
+        self.next_look.store(NEVER, Ordering::SeqCst);
+        let due = self.due.load(Ordering::SeqCst);
         if due == NEVER {
             return (is_woken, None);
         }
         if due > nanoseconds(Instant::now()) {
+            self.next_look.store(due, Ordering::SeqCst);
             return (is_woken, Some(*BASE + Duration::from_nanos(due)));
         }
         // Unless it has run meanwhile.
@@ -153,12 +160,13 @@ impl CallerThread {
         }
     }
 
-    /// Notes when it is to run at the latest, and has that attended to if it is earlier than before.
+    /// Notes when it is to run at the latest, and has that attended to unless that happens before then:
+    /// most limits are over before their time comes.
     fn set_due(&self, time: Duration) {
         let due = nanoseconds(Instant::now())
             .saturating_add(u64::try_from(time.as_nanos()).unwrap_or(NEVER));
-        let before = self.due.swap(due, Ordering::AcqRel);
-        if due < before {
+        self.due.store(due, Ordering::SeqCst);
+        if due < self.next_look.load(Ordering::SeqCst) {
             (self.wakes.attend)();
         }
     }

@@ -5,7 +5,6 @@ use std::mem;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::{
     ClientLane, Idle, Interrupted, ParkedWait, Uninterruptible, while_parked,
 };
@@ -183,7 +182,7 @@ impl Conversation {
         if !self.instance.is_ours() {
             return Err(ClientError::Forked);
         }
-        call.request.call = self.pending.ask(CallKind::Call.number())?.0;
+        call.request.call = self.pending.ask(call.request.target.kind().number())?.0;
         self.lane.call_directly(call);
         if call.state != DirectState::Taken {
             self.pending.unask();

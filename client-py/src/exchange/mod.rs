@@ -15,5 +15,6 @@ mod spec;
 pub(crate) mod suspended;
 
 pub(crate) use decode::read_preamble;
+pub(crate) use direct::Operation;
 pub(crate) use serve::Settler;
 pub(crate) use spec::Request;

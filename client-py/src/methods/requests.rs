@@ -12,7 +12,7 @@ use pyo3::types::{PyList, PyString};
 use crate::adopt::adopt_for_constructor;
 use crate::convert::{Attribute, CallArguments, ClientSide, Encoder, Named, Writable};
 use crate::errors;
-use crate::exchange::Request;
+use crate::exchange::{Operation, Request};
 use crate::fallible;
 use crate::names;
 use crate::proxy::{JSFunction, Reference, function};
@@ -68,14 +68,14 @@ impl<'a> Reference<'a> {
         this: Option<Reference<'_>>,
         arguments: CallArguments<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(result) = self
-            .addon()
-            .call_directly(py, self, name, this, arguments)?
+        let addon = self.addon();
+        let operation = Operation::Call(self, this);
+        if let Some(result) =
+            addon.call_directly::<calls::Call>(py, operation, name, Some(arguments), |it| it)?
         {
             return Ok(result);
         }
-        self.addon()
-            .request(py, calls::Call, self.spec(name), &(self, this, arguments))
+        addon.request(py, calls::Call, self.spec(name), &(self, this, arguments))
     }
 
     /// Calls it with `this` of any kind.
@@ -112,18 +112,38 @@ impl<'a> Reference<'a> {
         label: &'a Arc<str>,
         arguments: CallArguments<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, addon) = (key.py(), self.addon());
+        if let Ok(name) = key.to_str()
+            && let Some(result) = addon.call_directly::<calls::CallMethod>(
+                py,
+                Operation::CallMethod(self, name),
+                Some(label),
+                Some(arguments),
+                |it| it,
+            )?
+        {
+            return Ok(result);
+        }
         let request = self.spec(Some(label));
-        self.addon().request(
-            key.py(),
-            calls::CallMethod,
-            request,
-            &(self, key, arguments),
-        )
+        addon.request(py, calls::CallMethod, request, &(self, key, arguments))
     }
 
     /// `self[key]`, None if there is no such property.
     pub(crate) fn get<'py>(self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let (is_present, value) = self.request(key.py(), calls::Get, &(self, key))?;
+        let py = key.py();
+        if let Ok(name) = key.cast_exact::<PyString>()
+            && let Ok(name) = name.to_str()
+            && let Some((_, value)) = self.addon().call_directly::<calls::Get>(
+                py,
+                Operation::Get(self, name),
+                None,
+                None,
+                |value| (true, value),
+            )?
+        {
+            return Ok(Some(value));
+        }
+        let (is_present, value) = self.request(py, calls::Get, &(self, key))?;
         Ok(is_present.then_some(value))
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hostd_shm::{
     HostWait, Interest, LANES, LaneNumber, Lease, RING_CAPACITY, Segment, SegmentClient,
-    SegmentHost, Top, TopState, Waited,
+    SegmentHost, Top, TopState, WaitLimit, Waited,
 };
 use hostd_wait::constants::PARK_MAX;
 

@@ -170,17 +170,27 @@ impl Session {
         level: &Level,
         (object, key, arguments): (Value, Key, Vec<Value>),
     ) -> Result<Value, Refusal> {
+        let result = self.invoke(&object, &key, &arguments);
+        level.objects.borrow_mut().arguments = arguments;
+        result
+    }
+
+    /// Calls a method of an object.
+    pub(super) fn invoke(
+        &self,
+        object: &Value,
+        key: &Key,
+        arguments: &[Value],
+    ) -> Result<Value, Refusal> {
         let rt = self.rt;
-        let method = rt.get(&object, &key)?;
+        let method = rt.get(object, key)?;
         if !rt.is_function(&method) {
-            let name = rt.key_text(&key)?;
+            let name = rt.key_text(key)?;
             return Err(rt
                 .type_error(&format!("{} is not a function", name.as_str()))
                 .into());
         }
-        let result = rt.call(&method, &object, &arguments);
-        level.objects.borrow_mut().arguments = arguments;
-        self.result(result)
+        self.result(rt.call(&method, object, arguments))
     }
 
     fn construct(
@@ -209,7 +219,7 @@ impl Session {
         Ok(value)
     }
 
-    fn get(&self, (object, key): (Value, Key)) -> Result<(bool, Value), Refusal> {
+    pub(super) fn get(&self, (object, key): (Value, Key)) -> Result<(bool, Value), Refusal> {
         let rt = self.rt;
         let value = rt.get(&object, &key)?;
         let present = !value.is_undefined() || !object.is_object() || rt.has(&object, &key)?;

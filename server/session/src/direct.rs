@@ -1,11 +1,12 @@
 //! Calls of the client that take no frame: with scalars, from the thread that the session runs on.
 
-use hostd_engine::Value;
-use hostd_protocol::calls::CallKind;
+use hostd_engine::{Key, Value};
 use hostd_protocol::error::{ProtocolError, RemoteError, Result};
 use hostd_protocol::frame::{Flags, FrameKind, Header};
 use hostd_protocol::ids::{CallId, LaneNumber, SlotId};
-use hostd_protocol::in_process::{DIRECT_ARGUMENTS_MAX, DirectRequest, Scalar};
+use hostd_protocol::in_process::{
+    DIRECT_ARGUMENTS_MAX, DirectName, DirectRequest, DirectTarget, Scalar,
+};
 
 use super::Session;
 use super::answer::{Answer, Refusal};
@@ -50,7 +51,7 @@ impl Session {
             body_len: 0,
             kind: FrameKind::Request,
             flags: Flags::NONE,
-            number: CallKind::Call.number(),
+            number: request.target.kind().number(),
             call: CallId(request.call),
             generation: self.generation,
         };
@@ -61,7 +62,7 @@ impl Session {
             self.serve_at(&level, (lane, &header), || {
                 let answer = self.host.enter(|_| self.call_directly(request));
                 let scalar = match &answer {
-                    Ok(Answer::Value(value)) => scalar(value),
+                    Ok(Answer::Value(value) | Answer::Flagged((true, value))) => scalar(value),
                     _ => None,
                 };
                 let is_answered = scalar.is_some_and(|scalar| {
@@ -81,12 +82,7 @@ impl Session {
     }
 
     fn call_directly(&self, request: &DirectRequest) -> Result<Answer, Refusal> {
-        self.refuse(CallKind::Call)?;
-        let function = self.tables.held(id(request.function)?)?;
-        let this = match SlotId::new(request.this) {
-            Some(id) => self.tables.held(id)?,
-            None => Value::UNDEFINED,
-        };
+        self.refuse(request.target.kind())?;
         let mut arguments = [const { Value::UNDEFINED }; DIRECT_ARGUMENTS_MAX];
         let count = usize::from(request.count).min(DIRECT_ARGUMENTS_MAX);
         for (place, argument) in arguments[..count].iter_mut().zip(&request.arguments) {
@@ -97,8 +93,30 @@ impl Session {
                 Scalar::Number(number) => Value::from(number),
             };
         }
-        let result = self.rt.call(&function, &this, &arguments[..count]);
-        self.result(result).map(Answer::Value)
+        let arguments = &arguments[..count];
+        match &request.target {
+            DirectTarget::Function(function, this) => {
+                let function = self.tables.held(id(*function)?)?;
+                let this = match SlotId::new(*this) {
+                    Some(id) => self.tables.held(id)?,
+                    None => Value::UNDEFINED,
+                };
+                let result = self.rt.call(&function, &this, arguments);
+                self.result(result).map(Answer::Value)
+            }
+            DirectTarget::Method(object, name) => {
+                let (object, key) = (self.tables.held(id(*object)?)?, self.key(name)?);
+                self.invoke(&object, &key, arguments).map(Answer::Value)
+            }
+            DirectTarget::Property(object, name) => {
+                let (object, key) = (self.tables.held(id(*object)?)?, self.key(name)?);
+                self.get((object, key)).map(Answer::Flagged)
+            }
+        }
+    }
+
+    fn key(&self, name: &DirectName) -> Result<Key, Refusal> {
+        Ok(self.rt.key_utf8(name.as_bytes())?)
     }
 }
 
