@@ -407,6 +407,28 @@ def test_output_that_nothing_reads(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_output_that_cannot_be_written(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "call", str(RUST), "add", "1", "2", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    said = "error: cannot write the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_program_without_standard_streams() -> None:
+    words = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND]
+    for more in (["call", str(RUST), "add", "1", "2"], ["repl", str(RUST)]):
+        for form in ([], ["--json"]):
+            assert subprocess.run([*words, *more, *form], timeout=60, check=False).returncode == 0
+
+
 def test_without_a_home(tmp_path: Path) -> None:
     names = ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME")
     environment = {name: value for name, value in os.environ.items() if name not in names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
@@ -90,7 +89,7 @@ def _run(words: list[str]) -> int:
         return _console.fail(
             _console.CommandError("interrupted", _console.SIGNALLED + signal.SIGINT)
         )
-    except BrokenPipeError:
+    except _console.OutputError:
         raise
     except (AddonError, _console.CommandError, OSError, ValueError, MemoryError) as error:
         return _console.fail(error)
@@ -114,11 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own = words[: words.index("--")] if "--" in words else words
         with _console.streams(is_json="--json" in own):
             return _run(words)
-    except BrokenPipeError:
-        # Nothing reads the output, and the interpreter must not try to write the rest of it.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _console.SIGNALLED + signal.SIGPIPE
+    except _console.OutputError as error:
+        # The interpreter must not try to write the rest of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.is_closed:
+            return _console.SIGNALLED + signal.SIGPIPE
+        return _console.fail(error)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,14 @@ class CommandError(Exception):
         self.facts = facts
 
 
+class OutputError(Exception):
+    """The standard output cannot be written to; `is_closed` if nothing reads it any more."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot write the output: {error.strerror}")
+        self.is_closed = isinstance(error, BrokenPipeError)
+
+
 class UsageError(CommandError):
     """The command line is not valid."""
 
@@ -64,9 +72,17 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _open_missing() -> None:
+    """Opens the standard streams that the program was started without."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
 @contextlib.contextmanager
 def streams(*, is_json: bool) -> Iterator[None]:
     """Prepares the standard streams, and puts them back at the end."""
+    _open_missing()
     for stream in (sys.stdout, sys.stderr):
         # Text that the stream cannot encode is shown escaped.
         reconfigure = getattr(stream, "reconfigure", None)
@@ -79,16 +95,17 @@ def streams(*, is_json: bool) -> Iterator[None]:
     number = sys.stdout.fileno()
     kept = os.dup(number)
     os.dup2(sys.stderr.fileno(), number)
-    with os.fdopen(os.dup(kept), "w", encoding="utf-8") as document:
-        _streams.document = document
-        try:
-            yield
-        finally:
-            _streams.document = None
-            with contextlib.suppress(OSError):
-                sys.stdout.flush()
-            os.dup2(kept, number)
-            os.close(kept)
+    _streams.document = document = os.fdopen(kept, "w", encoding="utf-8")
+    try:
+        yield
+    finally:
+        _streams.document = None
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os.dup2(kept, number)
+        # It is written when it is shown: what is left could not be written.
+        with contextlib.suppress(OSError):
+            document.close()
 
 
 def is_json() -> bool:
@@ -101,16 +118,32 @@ def show(document: dict[str, Any], text: str) -> None:
     if _streams.document is None:
         write(text)
     else:
-        json.dump(document, _streams.document)
-        _streams.document.write("\n")
-        _streams.document.flush()
+        with _writing():
+            _streams.document.write(f"{json.dumps(document)}\n")
+            _streams.document.flush()
 
 
 def write(text: str) -> None:
     """Prints text, which ends with a line feed unless it is empty."""
     if text:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-        sys.stdout.flush()
+        with _writing():
+            sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+            sys.stdout.flush()
+
+
+def write_bytes(data: bytes) -> None:
+    """Prints bytes as they are."""
+    with _writing():
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error) from error
 
 
 def tell(text: str) -> None:

@@ -101,8 +101,7 @@ def _print(data: bytes | None, document: object) -> None:
     """Prints the result; what is not a terminal gets texts and bytes as they are."""
     is_terminal = sys.stdout.isatty()
     if data is not None and not is_terminal:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _console.write_bytes(data)
     elif data is not None:
         more = " ..." if len(data) > _BYTES_SHOWN else ""
         shown = data[:_BYTES_SHOWN].hex(" ")

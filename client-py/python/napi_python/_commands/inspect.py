@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,10 +140,16 @@ def _facts(native: dict[str, Any]) -> list[list[str]]:
     rows.append(["imports", f"{counts}; {native['imports']} names in all"])
     for place, library in enumerate(native["libraries"]):
         where = "NOT FOUND" if library["file"] is None else _text.name(library["file"])
-        newest = f", needs {_text.name(library['versions'][-1])}" if library["versions"] else ""
+        needed = max(library["versions"], key=_parts, default=None)
+        newest = "" if needed is None else f", needs {_text.name(needed)}"
         name = "libraries" if place == 0 else ""
         rows.append([name, f"{_text.name(library['name'])}{newest}: {where}"])
     return rows
+
+
+def _parts(version: str) -> list[int]:
+    """Returns the numbers in the name of a version, such as GLIBC_2.34."""
+    return [int(digits[:9]) for digits in re.findall(r"[0-9]+", version)]
 
 
 # The number by which an addon asks for what is experimental: the largest one.
