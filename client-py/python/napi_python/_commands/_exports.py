@@ -85,7 +85,8 @@ def describe(addon: _native.Addon) -> dict[str, Any]:
     """
     run = cast("Callable[[Any], dict[str, Any]]", _native.host(addon).run_script(_DESCRIBE))
     found = run(addon)
-    for member in found.get("members", ()):
+    # The properties of a class are its statics; its members are those of its instances.
+    for member in found.get("statics", found.get("members", ())):
         # Native code knows the classes that have no members.
         if member["kind"] == "function":
             value = getattr(addon, member["name"], None)
@@ -96,13 +97,12 @@ def describe(addon: _native.Addon) -> dict[str, Any]:
 
 def lines(exports: dict[str, Any]) -> list[str]:
     """Returns the exports as lines of text."""
-    members = exports.get("members", [])
     arity = exports.get("arity")
-    names = f"{len(members)} name{'' if len(members) == 1 else 's'}"
+    count = len(exports.get("members", [])) + len(exports.get("statics", []))
+    names = f"{count} name{'' if count == 1 else 's'}"
     head = exports["kind"] if arity is None else f"{exports['kind']} of {arity} arguments"
     found = [f"{head}, {names}" + ("" if exports["complete"] else ", not all are shown")]
-    found += [f"  {line}" for member in members for line in _member(member)]
-    return found
+    return found + _inner(exports)
 
 
 def _member(member: dict[str, Any]) -> list[str]:
@@ -113,8 +113,11 @@ def _member(member: dict[str, Any]) -> list[str]:
         head = f"{name} = {_text.brief(member['value'])}"
     else:
         head = f"{name}: {kind}"
-    found = [head]
-    found += [f"  {line}" for inner in member.get("members", ()) for line in _member(inner)]
+    return [head, *_inner(member)]
+
+
+def _inner(member: dict[str, Any]) -> list[str]:
+    found = [f"  {line}" for inner in member.get("members", ()) for line in _member(inner)]
     for inner in member.get("statics", ()):
         first, *rest = _member(inner)
         found += [f"  static {first}", *(f"  {line}" for line in rest)]
