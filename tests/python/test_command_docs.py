@@ -77,6 +77,19 @@ def test_script_on_path_is_declared() -> None:
     assert getattr(importlib.import_module(module), function) is command_line.main
 
 
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="the metadata is made with cargo")
+def test_script_on_path_is_in_the_metadata_of_the_wheel(tmp_path: Path) -> None:
+    words = ["pep517", "write-dist-info", "--interpreter", sys.executable]
+    subprocess.run(
+        [Path(sys.executable).parent / "maturin", *words, "--metadata-directory", tmp_path],
+        cwd=ROOT / "client-py",
+        check=True,
+        capture_output=True,
+    )
+    (found,) = tmp_path.glob("*.dist-info/entry_points.txt")
+    assert "\nnapi-python=napi_python.__main__:main\n" in found.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_block_of_the_page(number: int, tmp_path: Path) -> None:
     shutil.copy(addon_path("sample_rust"), tmp_path / "addon.node")

@@ -25,7 +25,8 @@ def a_package(project: Write, **manifest: object) -> Path:
         package(
             "native",
             "exports.own = require('./own.node'); exports.other = () => require('leaf');",
-            dependencies={"leaf": "*", "missing": "*"},
+            # What is no name of a package is left out.
+            dependencies={"leaf": "*", "missing": "*", "../native": "*", "/": "*", "\0": "*"},
             **manifest,
         )
         | package("leaf", "module.exports = require('./leaf.node');")

@@ -887,6 +887,9 @@ def test_summary(registry: Registry, root: Path) -> None:
     ]
     done = command("--root", str(root), "tree")
     assert "was there already" in done.stdout
+    found = json.loads(command("--root", str(root), "--json", "tree").stdout)
+    assert found["root"] == str(root)
+    assert [(one["name"], one["added"]) for one in found["packages"]] == [("tree", False)]
 
 
 def test_native_files_are_not_loaded_on_request(registry: Registry, root: Path) -> None:

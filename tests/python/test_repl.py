@@ -116,6 +116,21 @@ def test_views_of_python_and_javascript() -> None:
     assert results("addon.add(2, 2)\n", RUST, "--python") == ["4"]
 
 
+def test_await_in_python() -> None:
+    text = (
+        ".py\n"
+        "await addon.asyncAdd(1, 2)\n"
+        "import asyncio\n"
+        "both = await asyncio.gather(addon.asyncAdd(1, 1), addon.asyncAdd(2, 2))\n"
+        "both\n"
+        "await addon.asyncDivide(1, 0)\n"
+        "await addon.asyncAdd(3, 4)\n"
+    )
+    found = results(text, RUST, status=1)
+    assert [found[place] for place in (0, 1, 2, 3, 5)] == ["3", None, None, "[2, 4]", "7"]
+    assert str(found[4]).startswith("JSError: ")
+
+
 def test_process_without_an_addon_requires_packages(project: Write) -> None:
     root = project(package("leaf", "exports.value = 'of leaf'"))
     text = "require('leaf').value\n.py host.require('leaf').value\n"
@@ -246,6 +261,11 @@ def test_ctrl_c_ends_the_statement_and_not_the_repl(tmp_path: Path) -> None:
         repl.send("\x03")
         repl.until("KeyboardInterrupt")
         repl.until("py> ")
+        repl.send("print('wai' 'ting'); await host.run_script('new Promise(() => {})')\r")
+        repl.until("\nwaiting")
+        repl.send("\x03")
+        repl.until("KeyboardInterrupt")
+        repl.until("py> ")
         repl.send(".js 40 + 2\r")
         repl.until(r"\n42\r\n")
         repl.send("\x04")
@@ -266,6 +286,10 @@ def test_tab_completes_in_both_views(tmp_path: Path) -> None:
         repl.until("py> ")
         repl.send("addon.describeP\t")
         repl.until(re.escape("addon.describePerson("))
+        repl.send("\x15counter = addon.Counter(1)\r")
+        repl.until("py> ")
+        repl.send("coun\t.incr\t")
+        repl.until(re.escape("counter.increment("))
 
 
 def test_history_is_kept_for_this_user_alone(tmp_path: Path) -> None:

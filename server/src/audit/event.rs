@@ -1,6 +1,7 @@
 //! What an audit has to tell, as text for people or as lines of JSON for programs.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -48,8 +49,6 @@ impl Event<'_> {
     }
 
     fn text(&self) -> String {
-        use std::os::unix::process::ExitStatusExt as _;
-
         match self {
             Self::Loaded { name, .. } => format!("{name} loads under \"default\".\n"),
             Self::Refused { name, error } => {
@@ -86,8 +85,6 @@ impl Event<'_> {
     }
 
     fn json(&self) -> Value {
-        use std::os::unix::process::ExitStatusExt as _;
-
         match self {
             Self::Loaded { api_version, .. } => json!({"loaded": {"api_version": api_version}}),
             Self::Refused { error, .. } => json!({"refused": error}),

@@ -29,6 +29,9 @@ def editing(complete: Callable[[str, int], str | None]) -> Iterator[None]:
     """Prepares the editing of lines, if Python has it, and saves the history at the end."""
     try:
         import readline  # noqa: PLC0415 - may be missing
+
+        # Sets a completer of its own when it is imported: before the one that is wanted.
+        import rlcompleter  # noqa: F401, PLC0415
     except ImportError:
         yield
         return

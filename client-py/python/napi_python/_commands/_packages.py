@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # How many native files are looked at, and how many packages that a package depends on.
-_FILES_MAX: Final = 64
+FILES_MAX: Final = 256
 _PACKAGES_MAX: Final = 256
 
 _SCRIPTS: Final = (".js", ".cjs", ".mjs", ".json")
@@ -106,12 +106,15 @@ def _above(path: Path) -> Iterator[Path]:
 
 
 def native_files(package: Package) -> list[NativeFile]:
-    """Returns the native files of a package and of those that it depends on, for any platform."""
+    """Returns the native files of a package and of those that it depends on, for any platform.
+
+    At most `FILES_MAX` are returned.
+    """
     found = [
         (path, owner.name, size)
         for owner in _with_dependencies(package)
         for path, size in _node_modules.native_files(owner.path)
-    ][:_FILES_MAX]
+    ][:FILES_MAX]
     facts = _host_program.inspect([path for path, _, _ in found])
     return [NativeFile(*one, fact) for one, fact in zip(found, facts, strict=True)]
 
@@ -133,7 +136,11 @@ def _with_dependencies(package: Package) -> list[Package]:
 
 
 def _dependency(name: str, package: Package) -> Package | None:
+    """Returns a package that another one depends on; None if it is not there."""
+    if name.startswith((".", "/")):
+        # A manifest may say anything; names of packages are no paths.
+        return None
     try:
-        return find(name, str(package.path)) if not is_file(name) else None
+        return find(name, str(package.path))
     except (_console.CommandError, OSError, ValueError):
         return None

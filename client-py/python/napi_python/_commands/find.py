@@ -51,6 +51,7 @@ def _run(options: argparse.Namespace) -> int:
         "version": package.version,
         "path": str(package.path),
         "root": what.root,
+        "complete": len(files) < _packages.FILES_MAX,
         "native_files": [
             {
                 "file": str(one.path),
@@ -82,6 +83,8 @@ def _text_of(
     lines = [_console.bold(title), f"  in {_text.name(str(package.path))}"]
     if not files:
         lines.append("  no native files")
+    if len(files) >= _packages.FILES_MAX:
+        lines.append(f"  the first {len(files)} native files:")
     for one in files:
         inside = one.path.is_relative_to(package.path)
         path = one.path.relative_to(package.path) if inside else one.path

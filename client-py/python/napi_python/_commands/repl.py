@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import code
 import contextlib
+import inspect
 import sys
-from typing import TYPE_CHECKING, Any, Final
+import types
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from napi_python import _modules, _native, _text
 from napi_python._commands import _console, _history, _javascript, _opening
@@ -14,6 +17,8 @@ from napi_python._errors import AddonError
 
 if TYPE_CHECKING:
     import argparse
+    import asyncio
+    from collections.abc import Coroutine
 
 _HELP: Final = """\
 .js            the next lines are JavaScript; .js SOURCE is one line of it
@@ -21,7 +26,8 @@ _HELP: Final = """\
 .break         forget the lines of a statement that is not complete
 .exit          end, as Ctrl-D does
 In JavaScript, `addon` is what the addon exports, `_` the last value; `await` and `require` work.
-In Python, `addon` is the addon and `host` its process. Ctrl-C ends what runs. Tab completes names.
+In Python, `addon` is the addon and `host` its process, and `await` works.
+Ctrl-C ends what runs. Tab completes names.
 """
 
 
@@ -61,9 +67,37 @@ def _run(options: argparse.Namespace) -> int:
 
 
 class _Console(code.InteractiveConsole):
-    """Python's own console; it remembers whether a statement has failed."""
+    """Python's own console, with `await`; it remembers whether a statement has failed."""
 
-    failed: str | None = None
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        # As `exec` adds them; a function does not.
+        super().__init__({**namespace, "__builtins__": builtins})
+        self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        self.failed: str | None = None
+        self._runner: asyncio.Runner | None = None
+
+    def runcode(self, code: types.CodeType) -> None:
+        """Runs a statement; one that awaits on a loop that all of them share."""
+        if not code.co_flags & inspect.CO_COROUTINE:
+            super().runcode(code)
+            return
+        import asyncio  # noqa: PLC0415 - takes long to import
+
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        try:
+            # A function of such code returns a coroutine.
+            made = types.FunctionType(code, self.locals)()
+            self._runner.run(cast("Coroutine[Any, Any, object]", made))
+        except SystemExit:
+            raise
+        except BaseException:  # noqa: BLE001 - as the base does
+            self.showtraceback()
+
+    def close(self) -> None:
+        """Ends the loop, and the tasks that are left on it."""
+        if self._runner is not None:
+            self._runner.close()
 
     def showtraceback(self) -> None:
         """Shows the exception of a statement."""
@@ -84,7 +118,6 @@ class _Repl:
         self, javascript: _javascript.JavaScript, namespace: dict[str, Any], *, is_python: bool
     ) -> None:
         self._javascript = javascript
-        self._namespace = namespace
         self._python = _Console(namespace)
         self._is_python = is_python
         # The lines of a statement that is not complete.
@@ -109,6 +142,7 @@ class _Repl:
                 self._loop()
         finally:
             sys.displayhook = former
+            self._python.close()
         if _console.is_json():
             _console.show({"results": self._results}, "")
         return _console.OK if self._is_terminal else self._status
@@ -226,7 +260,7 @@ class _Repl:
             import rlcompleter  # noqa: PLC0415 - only for Tab
 
             if state == 0:
-                self._completer = rlcompleter.Completer(self._namespace)
+                self._completer = rlcompleter.Completer(self._python.locals)
             return self._completer.complete(text, state)
         if state == 0:
             try:
