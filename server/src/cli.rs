@@ -21,11 +21,23 @@ pub enum Command {
     /// Serve clients at a named socket: at this path, or at a generated one.
     Serve(Option<PathBuf>),
     /// Load an addon, run the script, and print what was denied.
-    Audit(PathBuf, Option<Script>),
+    Audit {
+        /// The addon.
+        addon: PathBuf,
+        /// What to run.
+        script: Option<Script>,
+        /// Whether to print JSON, one event a line.
+        json: bool,
+    },
+    /// Print what the files of addons say of themselves, as one line of JSON each.
+    Inspect(Vec<PathBuf>),
     /// Print which layers of each sandbox policy this system provides.
-    Doctor,
-    /// Apply one policy and print which of its layers hold.
-    TryPolicy(Name),
+    Doctor {
+        /// The one policy to apply to this process, instead of a process for each.
+        policy: Option<Name>,
+        /// Whether to print JSON.
+        json: bool,
+    },
     /// Print the version.
     Version,
     /// Print the help text.
@@ -69,8 +81,9 @@ napi-hostd: runs one Node-API addon in a process of its own
 Usage:
   napi-hostd --session --parent <pid>
   napi-hostd serve [--socket <path>]
-  napi-hostd doctor
-  napi-hostd audit <addon> [--run <file.js> | --call <call>]
+  napi-hostd doctor [--json]
+  napi-hostd audit <addon> [--run <file.js> | --call <call>] [--json]
+  napi-hostd inspect <addon>...
   napi-hostd --version
   napi-hostd --help
 
@@ -90,6 +103,9 @@ audit         load an addon under the default policy; print what was denied and
               which option allows it
 --run         then run a file of JavaScript, in which the addon is `addon`
 --call        then make a call, such as 'open(\"/etc/hosts\", 0)'
+
+inspect       read files of addons without loading them; print one line of JSON for
+              each: what it imports, the libraries that it needs, why it cannot work
 
 A session is started by a client, never by hand. From Python:
 
@@ -118,6 +134,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Value(word) if is_first && word == "serve" => return serve(words),
             Value(word) if is_first && word == "audit" => return audit(words),
             Value(word) if is_first && word == "doctor" => return doctor(words),
+            Value(word) if is_first && word == "inspect" => return inspect(words),
             Short('V') | Long("version") => return Ok(Command::Version),
             Short('h') | Long("help") => return Ok(Command::Help),
             Long("session") => session = true,
@@ -180,7 +197,7 @@ fn serve(mut words: Parser) -> Result<Command, UsageError> {
 }
 
 fn audit(mut words: Parser) -> Result<Command, UsageError> {
-    let (mut addon, mut script) = (None, None);
+    let (mut addon, mut script, mut json) = (None, None, false);
     while let Some(word) = words.next()? {
         match word {
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -193,6 +210,7 @@ fn audit(mut words: Parser) -> Result<Command, UsageError> {
                 let call = |text: OsString| text.into_string().ok().map(Script::Call);
                 script = Some(value(&mut words, "--call", "a call in JavaScript", call)?);
             }
+            Long("json") => json = true,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -200,11 +218,33 @@ fn audit(mut words: Parser) -> Result<Command, UsageError> {
         option: "audit",
         expected: "the path of one addon",
     })?;
-    Ok(Command::Audit(addon, script))
+    Ok(Command::Audit {
+        addon,
+        script,
+        json,
+    })
+}
+
+fn inspect(mut words: Parser) -> Result<Command, UsageError> {
+    let mut addons = Vec::new();
+    while let Some(word) = words.next()? {
+        match word {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(path) => addons.push(path.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if addons.is_empty() {
+        return Err(UsageError::Value {
+            option: "inspect",
+            expected: "the path of an addon",
+        });
+    }
+    Ok(Command::Inspect(addons))
 }
 
 fn doctor(mut words: Parser) -> Result<Command, UsageError> {
-    let mut policy = None;
+    let (mut policy, mut json) = (None, false);
     while let Some(word) = words.next()? {
         match word {
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -213,8 +253,9 @@ fn doctor(mut words: Parser) -> Result<Command, UsageError> {
                 let expected = "\"default\" or \"strict\"";
                 policy = Some(value(&mut words, doctor::TRY, expected, named)?);
             }
+            Long("json") => json = true,
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(policy.map_or(Command::Doctor, Command::TryPolicy))
+    Ok(Command::Doctor { policy, json })
 }

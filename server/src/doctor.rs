@@ -6,24 +6,39 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::Context as _;
 use hostd_sandbox::policy::{Name, Policy, Preset};
 use hostd_sandbox::report::{MechanismReport, Requested, State};
+use serde_json::{Value, json};
 
 /// The option of the process that applies a policy.
 pub const TRY: &str = "--try";
 
-/// Applies each policy in a process, and returns what to print.
+/// Applies each policy in a process, and returns what to print, as one line of JSON if that is asked
+/// for.
 ///
 /// # Errors
 /// Such a process can't be started.
-pub fn run() -> anyhow::Result<String> {
-    let mut text = String::new();
+pub fn run(is_json: bool) -> anyhow::Result<String> {
     let kernel = rustix::system::uname();
     let release = kernel.release().to_string_lossy().into_owned();
-    let landlock = hostd_sandbox::landlock_version(u32::MAX).map_or_else(
+    let landlock = hostd_sandbox::landlock_version(u32::MAX);
+    if is_json {
+        let policies: Vec<Value> = [Name::Default, Name::Strict]
+            .into_iter()
+            .map(policy_as_json)
+            .collect::<anyhow::Result<_>>()?;
+        let document = json!({
+            "kernel": release,
+            "landlock": landlock.ok(),
+            "root": rustix::process::geteuid().is_root(),
+            "policies": policies,
+        });
+        return Ok(format!("{document}\n"));
+    }
+    let landlock = landlock.map_or_else(
         |errno| format!("none ({errno})"),
         |version| version.to_string(),
     );
@@ -32,13 +47,9 @@ pub fn run() -> anyhow::Result<String> {
     } else {
         "an ordinary user"
     };
-    writeln!(text, "Linux {release}, Landlock {landlock}, as {user}")?;
-    let this = std::env::current_exe().context("cannot find the path of this program")?;
+    let mut text = format!("Linux {release}, Landlock {landlock}, as {user}\n");
     for name in [Name::Default, Name::Strict] {
-        let tried = Command::new(&this)
-            .args(["doctor", TRY, label(name)])
-            .output()
-            .context("cannot start a process to try a policy in")?;
+        let tried = try_policy(name, &[])?;
         let verdict = if tried.status.success() {
             "is available"
         } else {
@@ -52,13 +63,39 @@ pub fn run() -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// Applies a policy in a process, with these further arguments.
+fn try_policy(name: Name, arguments: &[&str]) -> anyhow::Result<Output> {
+    let this = std::env::current_exe().context("cannot find the path of this program")?;
+    Command::new(&this)
+        .args(["doctor", TRY, label(name)])
+        .args(arguments)
+        .output()
+        .context("cannot start a process to try a policy in")
+}
+
+/// Applies a policy in a process, and returns what that reports.
+fn policy_as_json(name: Name) -> anyhow::Result<Value> {
+    let tried = try_policy(name, &["--json"])?;
+    let layers: Value = serde_json::from_slice(&tried.stdout).unwrap_or_default();
+    Ok(json!({
+        "name": label(name),
+        "available": tried.status.success(),
+        "layers": layers,
+        "error": String::from_utf8_lossy(&tried.stderr).trim_end(),
+    }))
+}
+
 /// Applies a policy to this process. Returns what to print and whether all required layers hold.
 ///
 /// # Errors
 /// The process has several threads.
-pub fn attempt(name: Name) -> anyhow::Result<(String, bool)> {
+pub fn attempt(name: Name, is_json: bool) -> anyhow::Result<(String, bool)> {
     let alone = hostd_sandbox::single_threaded()?;
     let report = hostd_sandbox::confine(&alone, &policy(name));
+    if is_json {
+        let layers: Vec<Value> = report.entries.iter().map(layer).collect();
+        return Ok((Value::from(layers).to_string(), report.missing().is_none()));
+    }
     let mut text = String::new();
     for entry in &report.entries {
         writeln!(text, "  {}", line(entry))?;
@@ -106,6 +143,21 @@ fn label(name: Name) -> &'static str {
         Name::Default => "default",
         Name::Strict => "strict",
     }
+}
+
+fn layer(entry: &MechanismReport) -> Value {
+    json!({
+        "name": entry.mechanism,
+        "state": match entry.state {
+            State::Applied => "applied",
+            State::Partial => "partial",
+            State::Unavailable => "unavailable",
+            State::Skipped => "skipped",
+        },
+        "required": matches!(entry.requested, Requested::Required),
+        "detail": entry.detail,
+        "errno": entry.errno,
+    })
 }
 
 fn line(entry: &MechanismReport) -> String {

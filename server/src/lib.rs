@@ -1,8 +1,8 @@
 //! The host process: its phases, output, and the commands of its program.
 //!
 //! `main` parses the command line and calls [`process`] (one session of a client), [`serve`],
-//! [`audit`] or [`doctor`]. The session itself is `hostd-session`,
-//! its control connection `hostd-control`.
+//! [`audit`], [`inspect`] or [`doctor`]. The session itself is `hostd-session`, its control connection
+//! `hostd-control`.
 #![forbid(unsafe_code)]
 
 pub mod audit;
@@ -12,5 +12,6 @@ mod confine;
 mod denials;
 pub mod doctor;
 mod hooks;
+pub mod inspect;
 pub mod process;
 pub mod serve;

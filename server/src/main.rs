@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use napi_hostd::cli::{self, Command};
-use napi_hostd::{audit, doctor, process, serve};
+use napi_hostd::{audit, doctor, inspect, process, serve};
 
 fn main() -> ExitCode {
     run().unwrap_or_else(|error| fail(&format!("napi-hostd: {error:#}\n")))
@@ -17,12 +17,20 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Version => print(concat!("napi-hostd ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Help => print(cli::HELP),
         Command::Explain => fail(cli::EXPLANATION),
-        Command::Audit(addon, script) => match audit::run(&addon, script.as_ref())? {
+        Command::Audit {
+            addon,
+            script,
+            json,
+        } => match audit::run(&addon, script.as_ref(), json)? {
             Some(text) => print(&text),
             None => ExitCode::FAILURE,
         },
-        Command::Doctor => print(&doctor::run()?),
-        Command::TryPolicy(name) => match doctor::attempt(name)? {
+        Command::Inspect(addons) => print(&inspect::run(&addons)),
+        Command::Doctor { policy: None, json } => print(&doctor::run(json)?),
+        Command::Doctor {
+            policy: Some(name),
+            json,
+        } => match doctor::attempt(name, json)? {
             (text, true) => print(&text),
             (text, false) => {
                 print(&text);

@@ -28,8 +28,8 @@ QUICK: Final = _names("""
 #: The files that run in all modes with `--modes all` only: they wait, or take long.
 LONG: Final = _names(
     """
-    test_aio test_async_failures test_blocked_loop test_collect test_lent test_long_conversions
-    test_loop test_nested_threads test_packages test_places test_promise
+    test_aio test_async_failures test_blocked_loop test_collect test_completion test_lent
+    test_long_conversions test_loop test_nested_threads test_packages test_places test_promise
     test_require test_shown_text test_steps test_threads test_threads_callbacks
     test_turns
     """
@@ -73,8 +73,9 @@ AS_THEY_ARE: Final = {
         test_in_process test_large_messages test_modes test_modes_docs
         test_real_addons test_uv test_uv_in_process""",
     "it opens no addon, or programs of the documentation do": """
-        test_cache test_cuda test_install test_memory_docs test_node_modules
-        test_node_modules_page test_package test_pool test_pool_dlpack test_table""",
+        test_cache test_command_docs test_command_line test_commands test_cuda test_install
+        test_memory_docs test_node_modules test_node_modules_page test_package test_pool
+        test_pool_dlpack test_repl test_table""",
     "it counts events by the million": "test_events",
 }
 

@@ -69,7 +69,7 @@ def test_missing_layer_that_default_requires_is_named(
 ) -> None:
     answer = loaded_without(*missing)
     assert (answer.get("unavailable"), answer.get("errno")) == (name, number)
-    assert "napi-hostd doctor" in answer["text"]
+    assert "napi-python doctor" in answer["text"]
     # Asked for, it runs without, and says so.
     assert name in loaded_without(*missing, degrade="allow")["degraded"]
 

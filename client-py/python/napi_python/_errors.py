@@ -352,7 +352,7 @@ def sandbox_unavailable(
         way_out = f"{way_out}. Or" if way_out else "Fix that, or"
         advice = (
             f". {way_out} choose what is available: sandbox=Sandbox(degrade='allow') runs it "
-            "without, sandbox='none' with all rights of this user; `napi-hostd doctor` lists what "
+            "without, sandbox='none' with all rights of this user; `napi-python doctor` lists what "
             "this system offers"
         )
     text = f"the addon {label} was not loaded: {why}{advice}"

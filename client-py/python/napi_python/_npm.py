@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # The oldest major version that writes what was installed into node_modules/.package-lock.json.
 _VERSION_MIN: Final = 7
 _VERSION: Final = re.compile(r"^(\d{1,9})\.\d{1,9}\.\d{1,9}", re.MULTILINE | re.ASCII)
-_WAYS: Final = (
+WAYS: Final = (
     "install Node.js, which brings npm, or npm from PyPI with: pip install 'napi-python[npm]'"
 )
 _OPTIONS: Final = (
@@ -87,16 +87,28 @@ def goal(specs: Sequence[str]) -> str:
     return f"cannot install {', '.join(specs)}"
 
 
-def find(specs: Sequence[str], folder: str, until: float | None) -> Npm:
-    """Returns the first npm that can be used to install these."""
+def usable(until: float | None, folder: str = "/") -> Npm | str:
+    """Returns the first npm that can be used, or why there is none; `folder` is where it is asked.
+
+    Raises:
+        TimeoutError: The time is over.
+
+    """
     reasons = []
     for npm in _candidates():
         reason = _refusal(npm, folder, until)
         if not reason:
             return npm
         reasons.append(reason)
-    why = "; ".join(reasons) or "npm is not on PATH"
-    raise InstallError(f"{goal(specs)}: {why}; {_WAYS}", cause="npm-missing")
+    return "; ".join(reasons) or "npm is not on PATH"
+
+
+def find(specs: Sequence[str], folder: str, until: float | None) -> Npm:
+    """Returns the first npm that can be used to install these."""
+    found = usable(until, folder)
+    if isinstance(found, str):
+        raise InstallError(f"{goal(specs)}: {found}; {WAYS}", cause="npm-missing")
+    return found
 
 
 def install(

@@ -24,24 +24,30 @@ _REPORT_INTERVAL: Final = 1.0
 
 
 class Ended(NamedTuple):
-    """What became of a program: its exit status, minus the signal's number, and its output."""
+    """What became of a program: its exit status, minus the signal's number, and its output.
+
+    `errors` is what it printed on stderr, if that was not one with stdout.
+    """
 
     status: int
     output: str
+    errors: str = ""
 
 
-def run(
+def run(  # noqa: PLR0913 - all but the first are options
     command: Sequence[str],
     *,
     folder: str,
     until: float | None,
     report: Callable[[str], None] | None = None,
     environment: Mapping[str, str] | None = None,
+    separate: bool = False,
 ) -> Ended:
     """Runs a program in a folder, in a session of its own, and returns when it has ended.
 
-    Stdout and stderr are one. `until` is a time of the monotonic clock. `report` is called with
-    each line, and with an empty one each second without any; `environment` has variables to set.
+    Stdout and stderr are one, unless they are to be `separate`. `until` is a time of the monotonic
+    clock. `report` is called with each line of stdout, and with an empty one each second without
+    any; `environment` has variables to set.
     On an exception (Ctrl-C, the time is over) the program and everything that it has started is
     ended first.
 
@@ -57,62 +63,89 @@ def run(
         env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE if separate else subprocess.STDOUT,
         # No terminal: Ctrl-C reaches this process only, and nothing can ask for a password.
         start_new_session=True,
     )
-    assert process.stdout is not None  # noqa: S101 - by the option
+    streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
     has_ended = False
     try:
         end = os.pidfd_open(process.pid)
     except OSError:
         process.kill()
         process.wait()
-        process.stdout.close()
+        for stream in streams:
+            stream.close()
         raise
     try:
-        output = _read(process.stdout.fileno(), end, until, report)
+        outputs = _read([stream.fileno() for stream in streams], end, until, report)
         has_ended = True
     finally:
         _end(process, end, has_ended=has_ended)
-        process.stdout.close()
+        for stream in streams:
+            stream.close()
         os.close(end)
-    return Ended(process.returncode, output)
+    return Ended(process.returncode, *outputs)
 
 
 def _read(
-    readable: int, end: int, until: float | None, report: Callable[[str], None] | None
-) -> str:
-    """Reads until the process has ended, and returns the last of what it printed.
+    streams: list[int], end: int, until: float | None, report: Callable[[str], None] | None
+) -> list[str]:
+    """Reads until the process has ended, and returns the last of what it printed, by stream.
 
-    What it started may keep its output open, so the end of the output is not waited for.
+    `report` gets the lines of the first stream. What the process started may keep its output open,
+    so the end of the output is not waited for.
     """
-    os.set_blocking(readable, False)
-    kept, line = b"", b""
+    kept, line = dict.fromkeys(streams, b""), b""
     with selectors.DefaultSelector() as selector:
-        selector.register(readable, selectors.EVENT_READ)
+        for stream in streams:
+            os.set_blocking(stream, False)
+            selector.register(stream, selectors.EVENT_READ)
         selector.register(end, selectors.EVENT_READ)
         while True:
-            remaining = _REPORT_INTERVAL if until is None else until - time.monotonic()
-            if remaining <= 0:
-                raise TimeoutError
-            ready = {key.fd for key, _ in selector.select(min(remaining, _REPORT_INTERVAL))}
-            data = b""
-            if ready:
-                with contextlib.suppress(BlockingIOError):
-                    data = os.read(readable, _PIPE)
-            elif report is not None:
+            ready = _ready(selector, until)
+            if not ready and report is not None:
                 report("")
-            kept = (kept + data)[-_OUTPUT_MAX:]
-            *lines, line = (line + data)[-_OUTPUT_MAX:].split(b"\n")
-            if report is not None:
-                for whole in lines:
-                    report(whole.decode("utf-8", "replace"))
-            if end in ready:
-                return kept.decode("utf-8", "replace")
-            if readable in ready and not data:
-                # The process has closed its output and runs on.
-                selector.unregister(readable)
+            has_ended = end in ready
+            # What was printed before the end is there when the end is seen.
+            for stream in streams if has_ended else ready:
+                data = _piece(stream)
+                if data == b"" and not has_ended:
+                    # The process has closed its output and runs on.
+                    selector.unregister(stream)
+                kept[stream] = (kept[stream] + (data or b""))[-_OUTPUT_MAX:]
+                if stream == streams[0]:
+                    *lines, line = (line + (data or b""))[-_OUTPUT_MAX:].split(b"\n")
+                    if report is not None:
+                        _report(lines, report)
+            if has_ended:
+                return [text.decode("utf-8", "replace") for text in kept.values()]
+
+
+def _report(lines: list[bytes], report: Callable[[str], None]) -> None:
+    for line in lines:
+        report(line.decode("utf-8", "replace"))
+
+
+def _ready(selector: selectors.BaseSelector, until: float | None) -> set[int]:
+    """Waits for what is ready, until the next report is due.
+
+    Raises:
+        TimeoutError: The time is over.
+
+    """
+    remaining = _REPORT_INTERVAL if until is None else until - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    return {key.fd for key, _ in selector.select(min(remaining, _REPORT_INTERVAL))}
+
+
+def _piece(stream: int) -> bytes | None:
+    """Returns what can be read, empty at the end of the stream; None if there is nothing yet."""
+    try:
+        return os.read(stream, _PIPE)
+    except BlockingIOError:
+        return None
 
 
 def _end(process: subprocess.Popen[bytes], end: int, *, has_ended: bool) -> None:

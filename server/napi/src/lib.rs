@@ -16,7 +16,7 @@ pub use host::{
     Budget, FIRST_FOREIGN_TAG, Host, HostHooks, HostOptions, NodeRuntime, NodeVersion, Origin,
     OwnedHost, Settled, StartError, current_call,
 };
-pub use loader::{LoadError, LoadErrorKind, Loaded, Platform, preflight};
+pub use loader::{ApiVersion, Library, LoadError, LoadErrorKind, Loaded, Platform, preflight};
 
 /// The newest stable version of Node-API that is supported.
 pub const NODE_API_VERSION: i32 = abi::types::SUPPORTED_VERSION;

@@ -13,7 +13,9 @@ use std::process::Command;
 
 use hostd_engine::{FinalizerToken, Runtime, Value};
 use hostd_napi::preflight::{Facts, inspect};
-use hostd_napi::{Host, HostHooks, HostOptions, LoadError, LoadErrorKind, Origin, OwnedHost};
+use hostd_napi::{
+    ApiVersion, Host, HostHooks, HostOptions, LoadError, LoadErrorKind, Origin, OwnedHost,
+};
 use tempfile::TempDir;
 
 struct Hooks;
@@ -307,6 +309,36 @@ fn v8_libuv_and_unknown_functions_are_refused_before_any_code_runs() {
         matches!(error.kind, LoadErrorKind::UnknownFunction(_)),
         "{error:?}"
     );
+}
+
+#[test]
+fn description_has_versions_and_libraries() {
+    let Some(workshop) = Workshop::open() else {
+        return;
+    };
+    let source = format!(
+        "{GOOD}\nextern int napi_create_bigint_int64(napi_env, int64_t, napi_value *);\n\
+         extern void *uv_default_loop(void); extern int atexit(void (*)(void));\n\
+         void *use(napi_env env) {{ napi_value v; napi_create_bigint_int64(env, 1, &v); \
+         return uv_default_loop(); }}"
+    );
+    let path = workshop.library("described.node", &source, &["-lm", "-Wl,--no-as-needed"]);
+    let facts = inspect(&path).expect("it is an addon");
+    let functions = facts.node_api();
+    assert_eq!(
+        functions.get("napi_create_bigint_int64"),
+        Some(&Some(ApiVersion::Stable(6)))
+    );
+    assert_eq!(
+        functions.get("napi_create_int32"),
+        Some(&Some(ApiVersion::Stable(1)))
+    );
+    assert_eq!(facts.libuv(), ["uv_default_loop"]);
+    assert!(!facts.declares_version());
+    let libraries = facts.libraries();
+    let libc = libraries.iter().find(|library| library.name == "libc.so.6");
+    let file = libc.and_then(|libc| libc.file.clone());
+    assert!(file.is_some_and(|file| file.is_file()), "{libraries:?}");
 }
 
 #[test]

@@ -48,15 +48,23 @@ fn help_is_an_option_of_every_command() {
 
 #[test]
 fn audit_takes_one_addon() {
-    let expected = |script| Ok(Command::Audit("x.node".into(), script));
-    assert_eq!(line(&["audit", "x.node"]), expected(None));
+    let expected = |script, json| {
+        let addon = "x.node".into();
+        Ok(Command::Audit {
+            addon,
+            script,
+            json,
+        })
+    };
+    assert_eq!(line(&["audit", "x.node"]), expected(None, false));
+    assert_eq!(line(&["audit", "--json", "x.node"]), expected(None, true));
     assert_eq!(
         line(&["audit", "x.node", "--run", "y.js"]),
-        expected(Some(Script::File("y.js".into())))
+        expected(Some(Script::File("y.js".into())), false)
     );
     assert_eq!(
         line(&["audit", "x.node", "--call", "f(1)"]),
-        expected(Some(Script::Call("f(1)".into())))
+        expected(Some(Script::Call("f(1)".into())), false)
     );
     assert!(line(&["audit", "x.node", "--run"]).is_err());
     assert!(line(&["audit", "x.node", "--call", "f()", "more"]).is_err());
@@ -67,13 +75,23 @@ fn audit_takes_one_addon() {
 
 #[test]
 fn doctor_takes_a_policy_to_try_or_none() {
-    assert_eq!(line(&["doctor"]), Ok(Command::Doctor));
+    let expected = |policy, json| Ok(Command::Doctor { policy, json });
+    assert_eq!(line(&["doctor"]), expected(None, false));
+    assert_eq!(line(&["doctor", "--json"]), expected(None, true));
     assert_eq!(
         line(&["doctor", "--try", "strict"]),
-        Ok(Command::TryPolicy(Name::Strict))
+        expected(Some(Name::Strict), false)
     );
     assert!(line(&["doctor", "--try", "loose"]).is_err());
     assert!(line(&["doctor", "who"]).is_err());
+}
+
+#[test]
+fn inspect_takes_addons_whatever_they_are_called() {
+    let expected = Ok(Command::Inspect(vec!["x.node".into(), "--y".into()]));
+    assert_eq!(line(&["inspect", "x.node", "--", "--y"]), expected);
+    assert!(line(&["inspect"]).is_err());
+    assert!(line(&["inspect", "--y"]).is_err());
 }
 
 #[test]

@@ -115,6 +115,38 @@ fn doctor_tells_of_each_policy_and_layer() {
 }
 
 #[test]
+fn doctor_prints_each_policy_and_layer_as_json() {
+    let output = run(&["doctor", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["kernel"].is_string() && found["root"].is_boolean());
+    let policies = found["policies"].as_array().unwrap();
+    assert_eq!(policies.len(), 2);
+    for (policy, name) in policies.iter().zip(["default", "strict"]) {
+        assert_eq!(policy["name"], name);
+        let layers = policy["layers"].as_array().unwrap();
+        let limits = layers.iter().find(|layer| layer["name"] == "limits");
+        assert_eq!(limits.unwrap()["state"], "applied");
+    }
+}
+
+#[test]
+fn inspect_prints_a_line_for_each_file_and_why_it_cannot_work() {
+    let this = std::env::current_exe().unwrap();
+    let output = run(&["inspect", this.to_str().unwrap(), "/dev/null"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let refused: Vec<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|found| found["refused"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(refused.len(), 2);
+    assert!(refused[0].contains("is a program"), "{text}");
+    assert!(refused[1].contains("is a device"), "{text}");
+}
+
+#[test]
 fn session_by_hand_names_the_step_that_failed() {
     let parent = std::process::id().to_string();
     let output = run(&["--session", "--parent", &parent]);

@@ -5,6 +5,7 @@
 //! image.
 #![forbid(unsafe_code)]
 
+mod describe;
 mod elf;
 mod error;
 mod file;
@@ -26,6 +27,7 @@ use crate::abi::types::{NAPI_VERSION_EXPERIMENTAL, SUPPORTED_VERSION};
 use crate::env::EnvId;
 use crate::host::Host;
 
+pub use describe::{ApiVersion, Library};
 pub use error::{LoadError, LoadErrorKind, Platform};
 use link_file::LinkFile;
 use preflight::Facts;

@@ -1,7 +1,7 @@
 //! Reads an addon's file before it is opened, and refuses one that cannot work, with the reason.
 //!
-//! [`inspect`] is the first step of every load. Opening a library runs its code, and a missing function ends the process at its first call, so
-//! both are checked by reading alone.
+//! [`inspect`] is the first step of every load. Opening a library runs its code, and a missing function
+//! ends the process at its first call, so both are checked by reading alone.
 //!
 //! Upholds I-15.
 #![forbid(unsafe_code)]
@@ -22,19 +22,32 @@ pub struct Facts {
     pub path: PathBuf,
     /// A function of libuv that it imports, if it imports any.
     pub of_libuv: Option<String>,
-    image: Image,
+    pub(super) image: Image,
 }
 
 /// Reads the file at `path` and refuses what certainly does not work.
+///
+/// # Errors
+/// The file is no shared library for this platform, or one that cannot be loaded here.
 pub fn inspect(path: &Path) -> Result<Facts, LoadError> {
+    let facts = read(path)?;
+    match facts.refusal(path) {
+        Some(error) => Err(error),
+        None => Ok(facts),
+    }
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// The file is no shared library for this platform.
+pub fn read(path: &Path) -> Result<Facts, LoadError> {
     let file = file::open(path)?;
     let image = elf::read(&file).map_err(|fault| match fault {
         Fault::Other(what) => LoadErrorKind::NotAnAddon(what).of(path),
         Fault::Damaged(what) => LoadErrorKind::Damaged(what).of(path),
         Fault::Platform(file) => LoadErrorKind::OtherPlatform(file).of(path),
     })?;
-    check_libc(path, &image)?;
-    check_imports(path, &image, &file.path)?;
     let of_libuv = image.imports().find(|symbol| hostd_libuv::has(symbol));
     let of_libuv = of_libuv.map(str::to_owned);
     Ok(Facts {
@@ -45,6 +58,13 @@ pub fn inspect(path: &Path) -> Result<Facts, LoadError> {
 }
 
 impl Facts {
+    /// Why it certainly cannot be loaded here; `path` is how it was named.
+    pub fn refusal(&self, path: &Path) -> Option<LoadError> {
+        let checked = check_libc(path, &self.image)
+            .and_then(|()| check_imports(path, &self.image, &self.path));
+        checked.err()
+    }
+
     /// Explains why the system's loader could not open the file, if a library is the reason.
     ///
     /// The search for libraries may miss a place that the system's loader knows, so the error
@@ -100,7 +120,7 @@ fn check_imports(path: &Path, image: &Image, real: &Path) -> Result<(), LoadErro
     Ok(())
 }
 
-fn is_node_api(symbol: &str) -> bool {
+pub(super) fn is_node_api(symbol: &str) -> bool {
     symbol.starts_with("napi_") || symbol.starts_with("node_api_")
 }
 

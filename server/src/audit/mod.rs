@@ -3,16 +3,19 @@
 //!
 //! `run` starts this program again, with a folder for its files. That process confines itself, loads
 //! the addon and prints denials as they occur, so that they are reported if the addon crashes or hangs.
+//! As JSON, each event is one line on the standard output, and what the addon prints goes to the
+//! standard error.
+
+mod event;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,7 @@ use hostd_sandbox::diagnose;
 
 use crate::cli::Script;
 use crate::doctor;
+use event::Event;
 
 /// How long work that the addon has begun may continue after the load, and after the script.
 const TURNS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,10 +37,6 @@ const AUDIT_TIMEOUT: Duration = Duration::from_secs(30);
 const SUMMARY_MARGIN: Duration = Duration::from_secs(1);
 /// The interval at which denials and the exit of the process are polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// The signal that ends a process whose denied call could not be recorded, and why.
-const SIGSYS: i32 = rustix::process::Signal::SYS.as_raw();
-const BLOCKED: &str = "it was denied a call while that signal was blocked, as it is where a program \
-                       is started; subprocess=True would allow that";
 /// The exit code of a process that has printed its error.
 const FAILED: i32 = 1;
 /// The variable with the folder; set in the process that loads the addon only.
@@ -44,14 +44,15 @@ const FOLDER_VARIABLE: &str = "NAPI_HOSTD_AUDIT_FOLDER";
 /// The variables that direct programs to a folder for their files.
 const FOLDER_NAMES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
 
-/// Loads the addon under the default policy, runs the script, and prints what was denied. Returns the
-/// last text to be printed; none if the process that loads the addon has printed an error.
+/// Loads the addon under the default policy, runs the script, and prints what was denied, as lines of
+/// JSON if that is asked for. Returns the last text to be printed; none if the process that loads the
+/// addon has printed an error.
 ///
 /// # Errors
 /// The addon or the script can't be found, or the process can't be confined.
-pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<Option<String>> {
+pub fn run(addon: &Path, script: Option<&Script>, is_json: bool) -> anyhow::Result<Option<String>> {
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
-        return audit_here(addon, script, folder.into()).map(Some);
+        return audit_here(addon, script, folder.into(), is_json).map(|()| Some(String::new()));
     }
     let folder = Folder::create()?;
     let this = std::env::current_exe().context("cannot find the path of this program")?;
@@ -67,23 +68,12 @@ pub fn run(addon: &Path, script: Option<&Script>) -> anyhow::Result<Option<Strin
         // This fails only if it has ended.
         let _ = child.kill();
         let _ = child.wait();
-        return Ok(Some(format!(
-            "It did not end within {} s and was killed. An addon that does not handle a denial may \
-             wait for ever.\n",
-            AUDIT_TIMEOUT.as_secs()
-        )));
+        return Ok(Some(Event::TimedOut(AUDIT_TIMEOUT).shown(is_json)));
     };
-    Ok(match (status.signal(), status.code()) {
-        (Some(SIGSYS), _) => Some(format!(
-            "It ended the process by signal {SIGSYS}: {BLOCKED}\n"
-        )),
-        (Some(signal), _) => Some(format!("It ended the process by signal {signal}.\n")),
-        (None, Some(0)) => Some(String::new()),
-        (None, Some(FAILED)) => None,
-        (None, code) => Some(format!(
-            "It ended the process with exit code {}.\n",
-            code.unwrap_or(FAILED)
-        )),
+    Ok(match status.code() {
+        Some(0) => Some(String::new()),
+        Some(FAILED) => None,
+        _ => Some(Event::Ended(status).shown(is_json)),
     })
 }
 
@@ -139,27 +129,43 @@ static PRINTED: Mutex<Printed> = Mutex::new(Printed {
     options: BTreeSet::new(),
 });
 
+/// Where events are printed as JSON: what was the standard output. Not set where they are text.
+static JSON: OnceLock<File> = OnceLock::new();
+
+/// Makes the standard output one for JSON alone: what the addon prints goes to the standard error.
+fn print_json() -> io::Result<()> {
+    let file = File::from(rustix::io::dup(rustix::stdio::stdout())?);
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    let _ = JSON.set(file);
+    Ok(())
+}
+
 /// Prints the denials since the last call, and returns how many were printed in all.
 fn print_denials() -> usize {
     let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
     for call in diagnose::denied(printed.denials) {
         printed.denials += 1;
         printed.options.extend(call.option());
-        print(&format!(
-            "denied: {call}\n    in {}\n",
-            call.stack.join(" < ")
-        ));
+        print(&Event::Denied(&call));
     }
     printed.denials
 }
 
-fn print(text: &str) {
+fn print(event: &Event<'_>) {
     // This fails only if nothing reads the output.
-    let _ = io::stdout().write_all(text.as_bytes());
+    let _ = match JSON.get() {
+        Some(mut file) => file.write_all(event.shown(true).as_bytes()),
+        None => io::stdout().write_all(event.shown(false).as_bytes()),
+    };
 }
 
-/// Loads the addon in this process and returns the end of the report.
-fn audit_here(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow::Result<String> {
+/// Loads the addon in this process and prints the report.
+fn audit_here(
+    addon: &Path,
+    script: Option<&Script>,
+    folder: PathBuf,
+    is_json: bool,
+) -> anyhow::Result<()> {
     let addon = addon
         .canonicalize()
         .with_context(|| format!("cannot find the addon {}", addon.display()))?;
@@ -178,6 +184,10 @@ fn audit_here(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow:
             missing.mechanism
         );
     }
+    if is_json {
+        // After the confinement, which closes what it does not know.
+        print_json().context("cannot prepare the output")?;
+    }
     // A crash of the addon waits until its denials are printed.
     hostd_sandbox::crash::install_without_record(&alone)?;
     diagnose::mark_reported(0);
@@ -189,37 +199,41 @@ fn audit_here(addon: &Path, script: Option<&Script>, folder: PathBuf) -> anyhow:
             diagnose::mark_reported(print_denials());
             thread::sleep(POLL_INTERVAL);
         }
-        print(&summary());
+        print_summary();
     })?;
     let host = hostd_node::start(HostOptions::new(Box::new(IgnoreAll)))
         .map_err(|error| anyhow!("cannot start the engine: {error}"))?
         .leak();
-    let name = addon.display();
-    let mut text = match host.load(&addon) {
-        Err(error) => format!("{name} does not load under \"default\": {error}\n"),
+    let name = addon.display().to_string();
+    match host.load(&addon) {
+        Err(error) => print(&Event::Refused {
+            name: &name,
+            error: error.to_string(),
+        }),
         Ok(loaded) => {
-            print(&format!("{name} loads under \"default\".\n"));
+            print(&Event::Loaded {
+                name: &name,
+                api_version: loaded.api_version,
+            });
             let result = script.map(|script| run_script(host, loaded.exports, &script));
             run_turns(host, || host.has_pending());
-            result.unwrap_or_default()
+            if let Some(result) = result {
+                print(&result);
+            }
         }
-    };
+    }
     print_denials();
-    text.push_str(&summary());
-    Ok(text)
+    print_summary();
+    Ok(())
 }
 
-/// The options that would allow what was denied so far.
-fn summary() -> String {
+/// Prints how many calls were denied so far, and the options that would allow them.
+fn print_summary() {
     let printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if printed.denials == 0 {
-        return "Nothing was denied.\n".to_owned();
-    }
-    if printed.options.is_empty() {
-        return "No option allows what was denied.\n".to_owned();
-    }
-    let options: Vec<_> = printed.options.iter().map(String::as_str).collect();
-    format!("Options that allow it: {}\n", options.join(", "))
+    print(&Event::Summary {
+        denials: printed.denials,
+        options: &printed.options,
+    });
 }
 
 fn source(script: &Script) -> anyhow::Result<(OsString, String)> {
@@ -233,8 +247,8 @@ fn source(script: &Script) -> anyhow::Result<(OsString, String)> {
     }
 }
 
-/// Runs a script, waits for the promise that it returns, and describes the result.
-fn run_script(host: Host, exports: Value, (name, text): &(OsString, String)) -> String {
+/// Runs a script, waits for the promise that it returns, and returns the result.
+fn run_script(host: Host, exports: Value, (name, text): &(OsString, String)) -> Event<'static> {
     let rt = host.runtime();
     let name = name.to_string_lossy();
     let result = host
@@ -253,13 +267,13 @@ fn run_script(host: Host, exports: Value, (name, text): &(OsString, String)) -> 
         let text = rt.to_string_value(value)?;
         Ok(rt.utf8(&text)?.as_str().to_owned())
     };
-    let (verb, value) = match settled {
-        Ok(value) if pending(&value) => return "Its promise is still pending.\n".to_owned(),
-        Ok(value) => ("returned", value),
-        Err(Thrown(thrown)) => ("threw", thrown),
-    };
-    let value = shown(&value).unwrap_or_else(|_| "a value that has no text".to_owned());
-    format!("It {verb}: {value}\n")
+    let text =
+        |value: &Value| shown(value).unwrap_or_else(|_| "a value that has no text".to_owned());
+    match settled {
+        Ok(value) if pending(&value) => Event::Pending,
+        Ok(value) => Event::Returned(text(&value)),
+        Err(Thrown(thrown)) => Event::Threw(text(&thrown)),
+    }
 }
 
 /// Runs event-loop turns while `is_needed` says so, up to the timeout.
