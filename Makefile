@@ -39,8 +39,8 @@ test: rust-test python-test ## Runs every test: Rust, Python, conformance with N
 
 check: rust-check python-check ## Formatting, lints, types, stubs, documentation, architecture.
 
-bench: package addons $(WORK)/npm ## Measures against Node in process: one run, one table.
-	$(BIN)/python tests/bench/bench.py
+bench: package addons $(WORK)/npm ## Measures against Node in process: one run, one table; draws docs/benchmark.svg.
+	$(BIN)/python tests/bench/bench.py docs/benchmark.svg
 
 fuzz: package addons $(WORK)/npm ## Compares 100 000 random programs of calls with Node (PROGRAMS=n for others, THREAD=own or caller in process).
 	$(BIN)/python tests/fuzz/fuzz.py --programs $(or $(PROGRAMS),100000) $(if $(THREAD),--thread $(THREAD))

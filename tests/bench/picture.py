@@ -8,9 +8,9 @@ from html import escape
 
 #: what is drawn: the system, what it is called, and its colour, which both dark and light show
 SYSTEMS = {
-    "lanes": ("a process of its own", "#2f86d6"),
+    "lanes": ("in its own process", "#2f86d6"),
     "own": ("in Python's process", "#d9772b"),
-    "caller": ("there, on the thread that calls", "#2e9e6b"),
+    "caller": ("there, on the calling thread", "#2e9e6b"),
 }
 GREY = "#808080"
 LEFT, WIDTH, RIGHT, TOP, LINE, BOTTOM = 300, 440, 24, 66, 22, 34
@@ -31,9 +31,9 @@ def _line(start: tuple[float, float], end: tuple[float, float], opacity: float) 
 
 
 def _ticks(lowest: float, highest: float) -> list[float]:
-    """Returns the multiples that are drawn as lines: 1, 2 and 5 of each power of ten."""
+    """Returns the multiples that are drawn as lines: 1 and 3 of each power of ten."""
     powers = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
-    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 3)]
     return [tick for tick in ticks if lowest <= tick <= highest]
 
 
@@ -43,7 +43,14 @@ def drawing(titles: Iterable[tuple[str, str]], median: Medians) -> str:
     A row that Node or every system lacks is left out.
     """
     found = [
-        (title, {one: median[row, one] / median[row, "node"] for one in SYSTEMS if (row, one) in median})
+        (
+            title,
+            {
+                one: median[row, one] / median[row, "node"]
+                for one in SYSTEMS
+                if (row, one) in median
+            },
+        )
         for row, title in titles
         if (row, "node") in median
     ]
@@ -58,12 +65,12 @@ def drawing(titles: Iterable[tuple[str, str]], median: Medians) -> str:
         return LEFT + math.log(ratio / lowest) / span * WIDTH
 
     low = TOP + len(rows) * LINE
-    parts = [_text(LEFT, 20, "time, as a multiple of that of Node 26 in process; left is faster", "start")]
+    parts = [_text(LEFT, 20, "time, as a multiple of Node's; left is faster", "start")]
     at = float(LEFT)
     for name, colour in SYSTEMS.values():
         parts.append(f'<circle cx="{at + 4:.1f}" cy="36" r="4" fill="{colour}"/>')
         parts.append(_text(at + 13, 40, name, "start", colour))
-        at += 30 + 6.2 * len(name)
+        at += 30 + 7 * len(name)
     for tick in _ticks(lowest, highest):
         parts.append(_line((x(tick), TOP - 6), (x(tick), low), 0.9 if tick == 1 else 0.25))
         label = "Node" if tick == 1 else f"{tick:g}×"
@@ -81,5 +88,6 @@ def drawing(titles: Iterable[tuple[str, str]], median: Medians) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">\n'
-        f"<title>Time of each row of the benchmark, as a multiple of Node's</title>\n{body}\n</svg>\n"
+        f"<title>Time of each row of the benchmark, as a multiple of Node's</title>\n{body}\n"
+        "</svg>\n"
     )
