@@ -77,8 +77,8 @@ def blocks(page: Path) -> list[Block]:
     found = []
     for match in _BLOCK.finditer(text):
         line = text.count("\n", 0, match.start("source"))
-        given = [match["language"], match["source"], match["kind"], match["note"] or ""]
-        found.append(Block(page, line, *given, match["output"]))
+        language, source, kind, note = match.group("language", "source", "kind", "note")
+        found.append(Block(page, line, language, source, kind, note or "", match["output"]))
     return found
 
 
