@@ -7,6 +7,8 @@ A comment directly before a block says what else belongs to it:
 - `<!-- run by FILE::TEST: WHY -->`: another test runs it;
 - `<!-- not run: WHY -->`.
 
+A page with `<!-- run in order by FILE::TEST: WHY -->` is one program of files and commands, which
+that test runs.
 A `text` block directly after one that is run is what that prints; "…" stands for any text.
 """
 
@@ -74,10 +76,13 @@ def pages() -> list[Path]:
 def blocks(page: Path) -> list[Block]:
     """Returns the blocks of a page."""
     text = page.read_text(encoding="utf-8")
+    whole = re.search(r"^<!-- run in order by (.*?) -->$", text, re.MULTILINE)
     found = []
     for match in _BLOCK.finditer(text):
         line = text.count("\n", 0, match.start("source"))
         language, source, kind, note = match.group("language", "source", "kind", "note")
+        if whole and kind is None:
+            kind, note = "run by", whole[1]
         found.append(Block(page, line, language, source, kind, note or "", match["output"]))
     return found
 
