@@ -73,7 +73,7 @@ AS_THEY_ARE: Final = {
         test_in_process test_large_messages test_logs test_modes
         test_real_addons test_tracing test_uv test_uv_in_process""",
     "it opens no addon, or programs of the documentation do": """
-        test_cache test_cuda test_documents test_first_hour test_install test_node_modules
+        test_cache test_cuda test_documents test_install test_node_modules
         test_node_modules_page test_package test_pool test_pool_dlpack test_site test_table""",
     "it counts events by the million": "test_events",
 }
