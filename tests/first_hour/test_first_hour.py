@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import first_hour
+import pytest
 import registry
 
 PACKAGES = Path(__file__).parents[1] / "packages" / "node_modules"
@@ -34,6 +35,7 @@ def publish(shelf: registry.Registry, name: str) -> None:
     shelf.publish(name, manifest["version"], files, **kept)
 
 
+@pytest.mark.timeout(300)
 def test_first_hour(tmp_path: Path) -> None:
     with registry.running() as shelf:
         publish(shelf, "sharp")
