@@ -27,7 +27,7 @@ $(error cannot write to $(CURDIR): make builds in this folder; copy it to one th
 endif
 endif
 
-.PHONY: help demo test check bench fuzz memory audit clean addons package faults rust-test python-test rust-check python-check
+.PHONY: help demo test check bench site first-hour fuzz memory audit clean addons package faults rust-test python-test rust-check python-check
 
 help: ## Shows this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,8 +39,14 @@ test: rust-test python-test ## Runs every test: Rust, Python, conformance with N
 
 check: rust-check python-check ## Formatting, lints, types, stubs, documentation, architecture.
 
-bench: package addons $(WORK)/npm ## Measures against Node in process: one run, one table.
-	$(BIN)/python tests/bench/bench.py
+bench: package addons $(WORK)/npm ## Measures against Node in process: one run, one table; draws docs/benchmark.svg.
+	$(BIN)/python tests/bench/bench.py docs/benchmark.svg
+
+site: package ## Builds the documentation as a site: .work/site.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+first-hour: package ## Does what docs/tutorial.md says, in an empty folder, with the network.
+	$(BIN)/python tests/first_hour/first_hour.py
 
 fuzz: package addons $(WORK)/npm ## Compares 100 000 random programs of calls with Node (PROGRAMS=n for others, THREAD=own or caller in process).
 	$(BIN)/python tests/fuzz/fuzz.py --programs $(or $(PROGRAMS),100000) $(if $(THREAD),--thread $(THREAD))
@@ -95,10 +101,10 @@ faults: $(BUILTINS_NODE) ## Builds the hosts that fail on demand and that send h
 $(WORK):
 	mkdir -p $(WORK)
 
-$(WORK)/venv: tests/requirements.txt | $(WORK)
+$(WORK)/venv: tests/requirements.txt docs/requirements.txt | $(WORK)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -r docs/requirements.txt
 	touch $@
 
 $(WORK)/package: $(WORK)/venv $(BUILTINS_NODE) $(SOURCES)

@@ -146,6 +146,17 @@ const fn level_of_python(level: LogLevel) -> u8 {
     }
 }
 
+/// The lowest level that a host is to send, for a level as Python's `logging` counts.
+pub(crate) const fn level_of_host(level: u32) -> LogLevel {
+    match level {
+        0..=5 => LogLevel::Trace,
+        6..=10 => LogLevel::Debug,
+        11..=20 => LogLevel::Info,
+        21..=30 => LogLevel::Warn,
+        _ => LogLevel::Error,
+    }
+}
+
 /// A function of `_output.py`.
 fn from_output<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     fallible::import(py, "napi_python._output", name)

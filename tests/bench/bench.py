@@ -4,10 +4,13 @@ Every row is measured in turn by every system, nine rounds over, and the median 
 noisy machine disturbs all of them alike; the single functions take so little that each round has
 five short passes over them, both on one CPU, and the median is that of forty-five. Look at the
 ratios, never at times of different runs.
+
+`.venv/bin/python tests/bench/bench.py docs/benchmark.svg` draws the rows of `DRAWN` as well.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -22,6 +25,7 @@ import measure
 import memory
 import napi_python
 import packages
+import picture
 import turns
 from measure import (
     ADDON,
@@ -88,6 +92,11 @@ OTHERS = [
 #: how often a pass calls a function, and how many passes a round has
 LOOP = 4000
 PASSES = 5
+
+
+#: the rows of the picture
+DRAWN = [*ROWS, "bytes-64", "bytes-64-pool", "made-1", "changed", "text-1", "blake3", "blake3-pool"]
+DRAWN += ["lz4", "awaited", "gathered", "start"]
 
 
 def double(x: int) -> int:
@@ -209,8 +218,8 @@ def repetitions(system: str, times: int) -> int:
     return max(times // 20, 5) if system == "socket" else times
 
 
-def main() -> None:
-    """Runs the benchmark."""
+def main(rounds: int, svg: Path | None) -> None:
+    """Runs the benchmark, and draws it if a file is named."""
     addons = {system: measure.load(system) for system in measure.SYSTEMS}
     lanes = addons["lanes"]
     node, floor = start_node(), Measured(*FLOOR)
@@ -232,7 +241,7 @@ def main() -> None:
         for system, loops in runs.items():
             loops[row](repetitions(system, times))
         node.ask(f"{row} {times * 5}")
-    for round_ in range(ROUNDS):
+    for round_ in range(rounds):
         for row, (_, times) in ROWS.items():
             for system, loops in runs.items():
                 note(row, system, nanoseconds(loops[row], repetitions(system, times)))
@@ -267,16 +276,24 @@ def main() -> None:
     closing.close()
     node.close()
     floor.close()
-    report(samples.medians())
+    median = samples.medians()
+    report(median)
+    if svg is not None:
+        svg.write_text(picture.drawing([(row, titles()[row]) for row in DRAWN], median))
+
+
+def titles() -> dict[str, str]:
+    """Returns what the rows that are compared in all systems are called."""
+    rows = {**ROWS, **memory.ROWS, **turns.ROWS}
+    return {row: title for row, (title, _) in rows.items()} | {"start": "start, load, first call"}
 
 
 def report(median: dict[tuple[str, str], float]) -> None:
     """Prints the table."""
     out = sys.stdout.write
     print_heading()
-    for row, (title, _) in {**ROWS, **memory.ROWS, **turns.ROWS}.items():
+    for row, title in titles().items():
         print_row(title, row, median)
-    print_row("start, load, first call", "start", median)
 
     def ratio(name: str) -> float:
         mine, his = median[name, "lanes"], median[name, "node"]
@@ -302,7 +319,12 @@ def report(median: dict[tuple[str, str], float]) -> None:
 
 
 if __name__ == "__main__":
-    if "--one-cpu" in sys.argv:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("svg", nargs="?", type=Path)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--one-cpu", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one_cpu:
         one_cpu()
     else:
-        main()
+        main(options.rounds, options.svg)

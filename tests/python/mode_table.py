@@ -70,12 +70,12 @@ AS_THEY_ARE: Final = {
         test_debug""",
     "it names the modes itself": """
         test_caller_thread test_conformance test_fallback test_first_steps test_fuzz
-        test_in_process test_large_messages test_modes test_modes_docs
-        test_real_addons test_uv test_uv_in_process""",
+        test_in_process test_large_messages test_logs test_modes
+        test_real_addons test_tracing test_uv test_uv_in_process""",
     "it opens no addon, or programs of the documentation do": """
-        test_cache test_command_docs test_command_line test_commands test_cuda test_install
-        test_memory_docs test_node_modules test_node_modules_page test_package test_pool
-        test_pool_dlpack test_repl test_table""",
+        test_cache test_command_docs test_command_line test_commands test_cuda test_documents
+        test_install test_node_modules test_node_modules_page test_package test_pool
+        test_pool_dlpack test_repl test_site test_table""",
     "it counts events by the million": "test_events",
 }
 

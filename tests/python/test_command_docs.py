@@ -1,10 +1,9 @@
-"""Every command that a message or a document names exists, and docs/commands.md is true."""
+"""Every command that a message or a document names exists."""
 
 from __future__ import annotations
 
 import ast
 import importlib
-import os
 import re
 import shutil
 import subprocess
@@ -15,13 +14,10 @@ from pathlib import Path
 
 import napi_python
 import pytest
-from conftest import addon_path
 from napi_python import __main__ as command_line
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-#: each block of commands, with what it prints if the page shows that
-BLOCKS = re.findall(r"^```sh\n(.*?)^```(?:\n\n```\n(.*?)^```)?", PAGE, re.DOTALL | re.MULTILINE)
 COMMANDS = command_line.parser().get_default("commands")
 
 _NAMED = re.compile(r"(?:napi-python|python3? -m napi_python) +(?!from )([a-z][a-z-]*)")
@@ -88,37 +84,3 @@ def test_script_on_path_is_in_the_metadata_of_the_wheel(tmp_path: Path) -> None:
     )
     (found,) = tmp_path.glob("*.dist-info/entry_points.txt")
     assert "\nnapi-python=napi_python.__main__:main\n" in found.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_block_of_the_page(number: int, tmp_path: Path) -> None:
-    shutil.copy(addon_path("sample_rust"), tmp_path / "addon.node")
-    (tmp_path / "bytes.bin").write_bytes(bytes(range(8)))
-    (tmp_path / "node_modules").symlink_to(ROOT / "tests" / "packages" / "node_modules")
-    program = tmp_path / "bin" / "napi-python"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m napi_python "$@"\n')
-    program.chmod(0o755)
-    commands, printed = BLOCKS[number]
-    done = subprocess.run(
-        ["sh", "-e", "-c", commands],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=60,
-        check=False,
-        env={
-            **os.environ,
-            "PATH": f"{program.parent}:{os.environ['PATH']}",
-            "PYTHONSAFEPATH": "1",
-            # What the commands clear is not the user's own.
-            "XDG_CACHE_HOME": str(tmp_path / "cache"),
-        },
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == printed if printed else done.stdout
-
-
-def test_the_page_has_blocks() -> None:
-    assert len(BLOCKS) == 9
-    assert sum(1 for _, printed in BLOCKS if printed) == 2

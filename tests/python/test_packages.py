@@ -7,7 +7,6 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -64,27 +63,3 @@ def test_memory_of_a_host_with_a_package(tmp_path: pathlib.Path) -> None:
     found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
     assert found
     assert int(found[1]) < 12 << 10
-
-
-PAGE = (ROOT / "docs" / "packages.md").read_text(encoding="utf-8").split("\n## Require\n")[1]
-PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-
-
-def test_the_page_has_programs() -> None:
-    assert len(PROGRAMS) >= 12
-
-
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_program_of_the_page(program: str) -> None:
-    """Run as from standard input: the packages are those of the working folder."""
-    done = subprocess.run(
-        [sys.executable, "-"],
-        input=program,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=PACKAGES,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.strip()

@@ -999,15 +999,6 @@ def test_threads_use_a_pool_at_once(pool: BufferPool) -> None:
     assert pool.stats()["buffers"] == 0
 
 
-def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "memory.md"
-    section = page.read_text(encoding="utf-8").split("\n## Pools\n")[1].split("\n## ")[0]
-    program = tmp_path / "example.py"
-    program.write_text(section.split("```python\n")[1].split("```")[0], encoding="utf-8")
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 # --- Names ---------------------------------------------------------------------------------------
 
 

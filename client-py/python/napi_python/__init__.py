@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from napi_python._policy import by_ref, expose
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
+    from napi_python._tracing import TracedExports, TracedPromise, trace_calls
     from napi_python._values import BigInt, Object, undefined
     from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
 
@@ -114,6 +115,8 @@ __all__ = [
     "SharedArrayBuffer",
     "StaleHandleError",
     "Symbol",
+    "TracedExports",
+    "TracedPromise",
     "TypedArray",
     "WrongThreadError",
     "__version__",
@@ -135,6 +138,7 @@ __all__ = [
     "preallocate_cuda",
     "register",
     "require",
+    "trace_calls",
     "undefined",
 ]
 
@@ -169,6 +173,8 @@ _LATER: Final = {
     "SandboxWarning": "_errors",
     "SharedArrayBuffer": "_views",
     "StaleHandleError": "_errors",
+    "TracedExports": "_tracing",
+    "TracedPromise": "_tracing",
     "TypedArray": "_views",
     "WrongThreadError": "_errors",
     "aio": "_aio",
@@ -180,6 +186,7 @@ _LATER: Final = {
     "on_uncaught": "_output",
     "pass_this": "_callables",
     "register": "_convert",
+    "trace_calls": "_tracing",
     "undefined": "_values",
 }
 

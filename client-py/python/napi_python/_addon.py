@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 
 from napi_python import _environment, _native, _restart
 
@@ -255,9 +256,19 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         unsolicited_cpu=float(unsolicited_cpu),
         nested_threads=bool(nested_threads),
         debug=bool(debug or debug_everywhere),
+        log=_log_level(),
         on_start=on_start,
         sandbox=confined,
     )
+
+
+def _log_level() -> int:
+    """Returns the lowest level of the lines that the host is to send, as `logging` counts."""
+    if "logging" not in sys.modules and "NAPI_PYTHON_LOG" not in os.environ:
+        return 20
+    from napi_python import _logs  # noqa: PLC0415 - mostly not needed
+
+    return _logs.host_level()
 
 
 def _confined(value: object) -> Literal["default", "strict"] | Sandbox | None:

@@ -407,6 +407,7 @@ def _open(
     unsolicited_cpu: float,
     nested_threads: bool,
     debug: bool,
+    log: int,
     on_start: Callable[[Addon], object] | None,
     sandbox: Literal["default", "strict"] | Sandbox | None,
 ) -> Addon: ...

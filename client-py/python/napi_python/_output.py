@@ -24,6 +24,9 @@ _lines: dict[tuple[str, bool], str] = {}
 def _logger(name: str) -> logging.Logger:
     import logging  # noqa: PLC0415 - takes long to import
 
+    from napi_python import _logs  # noqa: PLC0415 - only here
+
+    _logs.apply()
     return logging.getLogger(f"napi_python.{name}")
 
 

@@ -108,12 +108,13 @@ impl SessionLog {
 }
 
 /// Sends the log of each thread to the session that [`replace_thread_log`] names there. For a process
-/// with several sessions; has no effect after the first call.
-pub fn install_by_thread() {
+/// with several sessions: the level of the first one, or INFO, is the lowest that any of them gets.
+pub fn install_by_thread(first: &SessionLog) {
     let layer = LogLayer::new(|line| {
         OF_THREAD.with_borrow(|log| log.as_ref().is_none_or(|log| log.send(line)))
     });
-    let layer = layer.with_filter(LevelFilter::INFO);
+    let wanted = first.level.map_or(LevelFilter::OFF, LevelFilter::from);
+    let layer = layer.with_filter(wanted.max(LevelFilter::INFO));
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
 }
 

@@ -56,8 +56,9 @@ fn start(
 ) -> anyhow::Result<SessionEnd> {
     let (handover, setup) = handshake(stream)?;
     let outbox = Outbox::default();
-    logs::install_by_thread();
-    logs::replace_thread_log(Some(SessionLog::new(&setup, &outbox)));
+    let log = SessionLog::new(&setup, &outbox);
+    logs::install_by_thread(&log);
+    logs::replace_thread_log(Some(log));
     let exited = Rc::new(Cell::new(None));
     let pause = sharing.as_ref().map(|sharing| sharing.pause);
     let hooks = InProcessHooks {
