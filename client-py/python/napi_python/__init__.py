@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from napi_python._install import InstalledPackage, install
     from napi_python._output import on_uncaught
     from napi_python._policy import by_ref, expose
+    from napi_python._references import ExportReference
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
     from napi_python._values import BigInt, Object, undefined
@@ -85,6 +86,7 @@ __all__ = [
     "CudaError",
     "CudaHandle",
     "DataView",
+    "ExportReference",
     "External",
     "Host",
     "InstallError",
@@ -150,6 +152,7 @@ _LATER: Final = {
     "BigInt": "_values",
     "CudaError": "_errors",
     "DataView": "_views",
+    "ExportReference": "_references",
     "InstallError": "_errors",
     "InstalledPackage": "_install",
     "JSError": "_errors",
