@@ -64,9 +64,12 @@ if TYPE_CHECKING:
         StaleHandleError,
         WrongThreadError,
     )
+    from napi_python._executor import AddonPool
     from napi_python._install import InstalledPackage, install
     from napi_python._output import on_uncaught
     from napi_python._policy import by_ref, expose
+    from napi_python._pool_tasks import PoolFuture
+    from napi_python._pool_workers import PoolStats, WorkerStats
     from napi_python._references import ExportReference
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
@@ -77,6 +80,7 @@ __all__ = [
     "Addon",
     "AddonCrashed",
     "AddonError",
+    "AddonPool",
     "AddonTimeout",
     "ArrayBuffer",
     "BigInt",
@@ -104,7 +108,9 @@ __all__ = [
     "NapiError",
     "Object",
     "PoolBuffer",
+    "PoolFuture",
     "PoolGuard",
+    "PoolStats",
     "Promise",
     "ProtocolError",
     "RestartPolicy",
@@ -117,6 +123,7 @@ __all__ = [
     "StaleHandleError",
     "Symbol",
     "TypedArray",
+    "WorkerStats",
     "WrongThreadError",
     "__version__",
     "acquire_cuda",
@@ -147,6 +154,7 @@ __all__ = [
 _LATER: Final = {
     "AddonCrashed": "_errors",
     "AddonError": "_errors",
+    "AddonPool": "_executor",
     "AddonTimeout": "_errors",
     "ArrayBuffer": "_views",
     "BigInt": "_values",
@@ -163,6 +171,8 @@ _LATER: Final = {
     "Mechanism": "_sandbox",
     "NapiError": "_errors",
     "Object": "_values",
+    "PoolFuture": "_pool_tasks",
+    "PoolStats": "_pool_workers",
     "ProtocolError": "_errors",
     "RestartPolicy": "_restart_policy",
     "Sandbox": "_sandbox",
@@ -173,6 +183,7 @@ _LATER: Final = {
     "SharedArrayBuffer": "_views",
     "StaleHandleError": "_errors",
     "TypedArray": "_views",
+    "WorkerStats": "_pool_workers",
     "WrongThreadError": "_errors",
     "aio": "_aio",
     "by_ref": "_policy",
