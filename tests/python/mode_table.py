@@ -60,7 +60,7 @@ AS_THEY_ARE: Final = {
         test_little_memory test_many_addons test_memory test_memory_errors test_mixed_load
         test_out_of_memory test_output test_restart test_restart_modules test_start_failures
         test_storm test_forged_releases test_floods test_budget test_shared_misuse
-        test_references test_executor""",
+        test_references test_executor test_scale""",
     "it is about the confinement of a process": """
         test_denials test_fs_denials test_fs_watch test_hostile_package test_sandbox
         test_sandbox_advice test_sandbox_life test_sandbox_limits
@@ -74,7 +74,7 @@ AS_THEY_ARE: Final = {
         test_in_process test_large_messages test_modes test_modes_docs
         test_real_addons test_uv test_uv_in_process""",
     "it opens no addon, or programs of the documentation do": """
-        test_cache test_cuda test_install test_memory_docs test_node_modules
+        test_cache test_cuda test_install test_memory_docs test_scale_docs test_node_modules
         test_node_modules_page test_package test_pool test_pool_dlpack test_table""",
     "it counts events by the million": "test_events",
 }

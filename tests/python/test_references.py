@@ -143,6 +143,17 @@ def test_host_that_lies_about_names_is_refused(bench: Addon) -> None:
             pickle.dumps(thing)
 
 
+def test_names_of_a_host_reach_no_attribute_of_python(bench: Addon) -> None:
+    host(bench).run_script("addon.label = 'text'; addon.data = { twice: (x) => 2 * x }")
+    for names in ("label format", "data items", "data pop", "label __class__"):
+        # As if the host had said that these names lead to it.
+        function, (key, label, _, _) = bench.add.__reduce__()
+        with pytest.raises(AttributeError, match="has no property"):
+            function(key, label, None, tuple(names.split()))()
+    function, (key, label, _, _) = bench.add.__reduce__()
+    assert function(key, label, None, ("data", "twice"))(4) == 8
+
+
 def test_option_that_cannot_be_pickled_is_named() -> None:
     with (
         load_addon(addon_path("bench"), on_start=lambda addon: None) as addon,

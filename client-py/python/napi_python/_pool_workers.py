@@ -13,7 +13,7 @@ from napi_python import _native
 from napi_python._deadline import nearest
 from napi_python._errors import AddonCrashed, AddonError, LoadError
 from napi_python._pool_tasks import current
-from napi_python._references import opening_of
+from napi_python._references import member, opening_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,9 +200,7 @@ def _result(addon: Addon, task: Task) -> object:
     if type(function) is tuple:
         found = addon
         for name in function:
-            if name.startswith("__") and name.endswith("__"):
-                raise AttributeError(f"{name} is not the name of an export", name=name, obj=addon)
-            found = getattr(found, name)
+            found = member(found, name)
         found = found(*task.args, **task.kwargs)
     else:
         assert callable(function)  # noqa: S101 - else it is a tuple

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from napi_python import _addon, _convert, _identity, _modules, _native
 from napi_python._errors import AddonError, LoadError
+from napi_python._native import JSClass, JSFunction, JSObject
+from napi_python._values import Object
 
 if TYPE_CHECKING:
     from napi_python._native import Addon
+
+_PROXIES: Final = (_native.Addon, JSFunction, JSClass, JSObject)
 
 _NAMES_MAX: Final = 8
 """How many names lead to an export at most."""
@@ -132,6 +136,21 @@ def _search(owner: object, proxy: object, label: str) -> tuple[str, ...]:
     if type(found) is not list or not all(type(name) is str for name in found):
         raise NotPicklableError(_refusal(proxy, why))
     return tuple(found)
+
+
+def member(owner: object, name: str) -> Any:  # noqa: ANN401 - any export
+    """Returns a property of an object of an addon, and never an attribute of Python (I-21).
+
+    Raises:
+        AttributeError: There is none of this name, or the owner is no such object.
+
+    """
+    if not _is_dunder(name):
+        if isinstance(owner, _PROXIES):
+            return getattr(owner, name)
+        if type(owner) is Object and name in owner:
+            return owner[name]
+    raise AttributeError(f"{owner!r} has no property {name!r}", name=name, obj=owner)
 
 
 def _is_dunder(name: str) -> bool:
@@ -295,7 +314,7 @@ class ExportReference:
         if self._module is not None:
             found = self._module_of(found)
         for name in self._names:
-            found = getattr(found, name)
+            found = member(found, name)
         return found
 
     def _module_of(self, addon: Addon) -> Any:  # noqa: ANN401 - any export
