@@ -262,18 +262,18 @@ fn clear_cache(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Returns the process of an addon, with its pid, generation, statistics, restart and close.
+/// Returns the process of an addon, with its pid, generation, statistics, restart and close. It may be
+/// a reference to one, which another process pickled.
 #[pyfunction]
 #[pyo3(signature = (addon, /))]
 fn host(addon: &Bound<'_, PyAny>) -> PyResult<Host> {
-    let addon = match addon.cast::<Addon>() {
-        Ok(addon) => Arc::clone(&addon.get().addon),
-        Err(_) => {
-            let find = fallible::import(addon.py(), "napi_python._references", "addon_of")?;
-            let found = call(&find, (addon,))?;
-            Arc::clone(&found.cast::<Addon>()?.get().addon)
-        }
-    };
+    if let Ok(addon) = addon.cast::<Addon>() {
+        let addon = Arc::clone(&addon.get().addon);
+        return Ok(Host { addon });
+    }
+    let find = fallible::import(addon.py(), "napi_python._references", "addon_of")?;
+    let found = call(&find, (addon,))?;
+    let addon = Arc::clone(&found.cast::<Addon>()?.get().addon);
     Ok(Host { addon })
 }
 

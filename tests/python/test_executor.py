@@ -389,6 +389,8 @@ def test_other_arguments_are_checked(tmp_path: Path, pool: AddonPool) -> None:
         AddonPool(path, max_pending=0)
     with pytest.raises(ValueError, match="on_full must be"):
         AddonPool(path, on_full="drop")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="path_or_package must be"):
+        AddonPool(3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="root is for packages"):
         AddonPool(path, root=tmp_path)
     with pytest.raises(ValueError, match="timeout must be > 0"):
@@ -518,6 +520,8 @@ def test_buffers_cross_without_a_copy() -> None:
         AddonPool(addon_path("bench"), workers=1, buffers=buffers) as pool,
     ):
         assert pool.buffers is buffers
+        pool.shutdown()
+        assert not buffers.closed
 
 
 def test_in_process_workers() -> None:
@@ -538,7 +542,8 @@ def test_ten_thousand_tasks_with_a_hundred_kills() -> None:
             if number % 100 == 50:
                 running = pids(pool)
                 seen.update(running)
-                if running:
+                # It may have ended meanwhile.
+                with contextlib.suppress(ProcessLookupError, IndexError):
                     os.kill(chance.choice(running), signal.SIGKILL)
                     killed += 1
         outcomes = [task.exception(60) for task in tasks]

@@ -100,6 +100,29 @@ def test_names_lead_to_what_is_inside_of_the_exports(bench: Addon) -> None:
     assert same(again)
 
 
+def test_class_of_a_reference_can_be_extended() -> None:
+    with load_addon(addon_path("bench")) as addon:
+        value = pickle.dumps(addon.Counter)
+    counter: Any = pickle.loads(value)
+    assert repr(counter) == "<ExportReference to Counter of bench>"
+
+    class Own(counter):  # type: ignore[misc]
+        def twice(self) -> Any:
+            self.increment()
+            return self.increment()
+
+    assert Own(3).twice() == 5
+    assert issubclass(Own, counter)
+    assert isinstance(Own(1), counter)
+    assert not isinstance(1, counter)
+    host(counter).close()
+
+
+def test_host_takes_addons_and_references_only() -> None:
+    with pytest.raises(TypeError, match="takes an addon or a reference to one, got 3"):
+        host(3)  # type: ignore[arg-type]
+
+
 def test_reference_survives_a_crash() -> None:
     with load_addon(addon_path("crash")) as addon:
         value = pickle.dumps(addon.nullPointer)
@@ -276,6 +299,27 @@ def test_process_pool_with_crashes(method: str) -> None:
         with pytest.raises(Exception, match="cannot be pickled"):
             pool.submit(bench.Counter, 1).result()
         assert pool.submit(bench.add, 1, 2).result() == 3
+
+
+held: list[Any] = []
+
+
+def use_held(_addon: Addon) -> None:
+    for reference in held:
+        reference(1, 2)
+
+
+def test_reference_that_its_own_start_uses_is_refused() -> None:
+    with load_addon(addon_path("bench"), on_start=use_held) as addon:
+        value = pickle.dumps(addon.add)
+    held.append(pickle.loads(value))
+    try:
+        with pytest.raises(RuntimeError, match="used while that is being opened"):
+            held[0](1, 2)
+    finally:
+        reference = held.pop()
+    assert reference(1, 2) == 3
+    host(reference).close()
 
 
 def test_threads_open_it_once(bench: Addon) -> None:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _WORKERS_MAX: Final = 256
 """Workers of a pool: each is a process and a thread."""
 
+_START_END: Final = 3.0
+"""Seconds that workers may take to end after one of them could not start."""
+
 _BUFFERS: Final = "1 GiB"
 """The size of a `BufferPool` that was not requested with another one: a limit, no memory."""
 
@@ -114,7 +117,13 @@ class AddonPool(concurrent.futures.Executor):
 
         """
         _check(workers, max_pending, on_full)
+        if not isinstance(path_or_package, (str, os.PathLike)):
+            text = (
+                f"path_or_package must be a path or the name of a package, got {path_or_package!r}"
+            )
+            raise TypeError(text)
         self._buffers = buffers
+        self._owns_buffers = not isinstance(buffers, BufferPool)
         if isinstance(path_or_package, os.PathLike) or path_or_package.endswith((".node", ".so")):
             if root is not None:
                 raise ValueError("root is for packages; leave it out for a file")
@@ -142,6 +151,9 @@ class AddonPool(concurrent.futures.Executor):
                 worker.started.result()
         except BaseException:
             self._shared.close(len(self._workers))
+            until = time.monotonic() + _START_END
+            for worker in self._workers:
+                worker.join(until)
             raise
         # A pool that is dropped ends its workers after their tasks, as executors do.
         drop = weakref.finalize(self, self._shared.close, workers)
@@ -321,7 +333,7 @@ class AddonPool(concurrent.futures.Executor):
                 end.start()
             for end in ends:
                 end.join()
-        if isinstance(self._buffers, BufferPool):
+        if self._owns_buffers and isinstance(self._buffers, BufferPool):
             self._buffers.close()
 
     def __reduce__(self) -> tuple[object, ...]:

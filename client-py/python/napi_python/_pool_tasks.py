@@ -72,7 +72,8 @@ class Room:
     def __init__(self, limit: int | None) -> None:
         """Has `limit` places, None for any number."""
         self.limit = limit
-        self._lock = threading.Lock()
+        # Reentrant, as that of `Shared`.
+        self._lock = threading.RLock()
         self._taken = 0
         self._waiting: deque[concurrent.futures.Future[None]] = deque()
         self._closed = False
@@ -124,7 +125,8 @@ class Shared:
     def __init__(self, label: str, max_pending: int | None) -> None:
         """Has no workers yet."""
         self.label = label
-        self.lock = threading.Lock()
+        # Reentrant, since the collector may drop the pool in a thread that holds it.
+        self.lock = threading.RLock()
         self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self.room = Room(max_pending)
         self.closed = False

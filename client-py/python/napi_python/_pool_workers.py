@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import inspect
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from napi_python import _native
 from napi_python._deadline import nearest
-from napi_python._errors import AddonCrashed, AddonError, LoadError
+from napi_python._errors import AddonCrashed, AddonError, LoadError, WrongThreadError
 from napi_python._pool_tasks import current
 from napi_python._references import member, opening_of
 
@@ -90,7 +91,9 @@ class Worker:
     def end(self) -> None:
         """Ends the process, and waits for the thread."""
         if self._addon is not None and self._thread.is_alive():
-            _native.host(self._addon).close()
+            # With thread="caller" only its own thread can end it.
+            with contextlib.suppress(WrongThreadError):
+                _native.host(self._addon).close()
         # A callable that does not return cannot be ended; its thread is left.
         self._thread.join(1)
 
@@ -159,7 +162,11 @@ class Worker:
                 future.set_exception(stopped)
             else:
                 future.set_exception(raised)
-        return raised
+        try:
+            return raised
+        finally:
+            # Its traceback has this frame.
+            del raised, task
 
     def _restarted(self, addon: Addon, error: BaseException) -> BaseException | None:
         """Starts the process again, which others need not wait for; returns why it cannot be."""

@@ -194,7 +194,27 @@ class _Opened:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.addon: Addon | None = None
+        self.opening = False
         self.modules: dict[_Module, Any] = {}
+
+    def open(self, pickled: bytes, label: str) -> Addon:
+        """Opens the addon, unless another thread has done so meanwhile."""
+        with self.lock:
+            if self.addon is not None and not _native._is_closed(self.addon):  # noqa: SLF001
+                return self.addon
+            if self.opening:
+                text = (
+                    f"a reference to {label} is used while that is being opened; its on_start "
+                    "function must use the addon that it gets"
+                )
+                raise RuntimeError(text)
+            self.modules.clear()
+            self.opening = True
+            try:
+                self.addon = _open(pickled)
+            finally:
+                self.opening = False
+            return self.addon
 
 
 _originals: Final[weakref.WeakValueDictionary[bytes, Addon]] = weakref.WeakValueDictionary()
@@ -208,6 +228,7 @@ def _after_fork() -> None:
     # Another thread of the parent may have held them.
     for opened in _opened.values():
         opened.lock = threading.RLock()
+        opened.opening = False
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -226,6 +247,11 @@ def _restore(pickled: bytes, label: str, module: _Module, names: tuple[str, ...]
 def _original(pickled: bytes) -> Addon | None:
     addon = _originals.get(pickled)
     return None if addon is None or _native._is_closed(addon) else addon  # noqa: SLF001
+
+
+def target_of(value: object) -> Any:  # noqa: ANN401 - any export
+    """Returns what a reference refers to; anything else as it is."""
+    return value._target() if isinstance(value, ExportReference) else value  # noqa: SLF001
 
 
 def addon_of(value: object) -> Addon:
@@ -294,19 +320,15 @@ class ExportReference:
         self._names = names
 
     def _addon(self) -> Addon:
+        original = _original(self._pickled)
+        if original is not None:
+            return original
         opened = _opened.get(self._pickled)
         if opened is None:
-            original = _original(self._pickled)
-            if original is not None:
-                return original
             opened = _opened.setdefault(self._pickled, _Opened())
         addon = opened.addon
         if addon is None or _native._is_closed(addon):  # noqa: SLF001 - of this package
-            with opened.lock:
-                addon = opened.addon
-                if addon is None or _native._is_closed(addon):  # noqa: SLF001
-                    opened.modules.clear()
-                    addon = opened.addon = _open(self._pickled)
+            return opened.open(self._pickled, self._label)
         return addon
 
     def _target(self) -> Any:  # noqa: ANN401 - any export
@@ -319,7 +341,8 @@ class ExportReference:
 
     def _module_of(self, addon: Addon) -> Any:  # noqa: ANN401 - any export
         opened = _opened.get(self._pickled)
-        modules = {} if opened is None else opened.modules
+        # The original has none of them here.
+        modules = {} if opened is None or opened.addon is not addon else opened.modules
         if self._module not in modules:
             assert self._module is not None  # noqa: S101 - `_target` asks for none
             method, *arguments = self._module
@@ -346,8 +369,7 @@ class ExportReference:
         return issubclass(cls, self._target())
 
     def __mro_entries__(self, bases: Any) -> Any:  # noqa: ANN401 - as the export
-        own = tuple(base._target() if base is self else base for base in bases)  # noqa: SLF001
-        return self._target().__mro_entries__(own)
+        return self._target().__mro_entries__(bases)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ExportReference):
@@ -370,4 +392,4 @@ class ExportReference:
 
 
 # An addon that is given a reference gets the export itself.
-_convert.register(ExportReference, ExportReference._target)  # noqa: SLF001
+_convert.register(ExportReference, target_of)
