@@ -32,6 +32,8 @@ pub(crate) struct AddonConfig {
     /// Whether instances of Python-defined classes are live for their public names.
     pub(crate) public: bool,
     pub(crate) limits: Limits,
+    /// The `Opening`: what was opened, with its options, as Python knows it.
+    pub(crate) opening: Py<PyAny>,
     /// Called with the addon before the first other call to a new host.
     pub(crate) on_start: Option<Py<PyAny>>,
     /// The timeout of each call.

@@ -58,6 +58,7 @@ mod load;
 mod methods;
 mod module;
 mod notices;
+mod pickling;
 mod settlements;
 mod turn;
 mod worker;

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::addon::{LoadedAddon, SHUTDOWN_GRACE};
+use crate::call::call;
 use crate::config::{AddonConfig, Loads};
 use crate::errors;
 use crate::exchange::Request;
@@ -59,8 +60,8 @@ mod _native {
 
     #[pymodule_export]
     use super::{
-        _after_fork, _open, _package_version, _run_beside, _shutdown, clear_cache, construct, host,
-        new_object,
+        _after_fork, _is_closed, _open, _package_folders, _package_version, _run_beside, _shutdown,
+        clear_cache, construct, host, new_object,
     };
     #[pymodule_export]
     use crate::buffer::Buffer;
@@ -70,6 +71,8 @@ mod _native {
     use crate::deadline::_deadlines;
     #[pymodule_export]
     use crate::exchange::Settler;
+    #[pymodule_export]
+    use crate::pickling::_origin;
     #[pymodule_export]
     use crate::pool::{
         _pool_at, _pool_buffer_at, _pools_after_fork_in_child, _pools_after_fork_in_parent,
@@ -99,7 +102,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, log, on_start, sandbox))]
+#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, log, on_start, sandbox, opening))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -126,6 +129,7 @@ fn _open<'py>(
     log: u32,
     on_start: Option<Py<PyAny>>,
     sandbox: Option<Bound<'py, PyAny>>,
+    opening: Py<PyAny>,
 ) -> PyResult<Bound<'py, Addon>> {
     let is_module = module.is_some();
     let is_caller = library.as_ref().is_some_and(|(_, is_caller)| *is_caller);
@@ -164,6 +168,7 @@ fn _open<'py>(
         },
         public,
         limits: Limits::of_values(max_values),
+        opening,
         on_start,
         // A value beyond a duration means no limit.
         timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
@@ -233,6 +238,22 @@ fn _package_version(py: Python<'_>, folder: PathBuf) -> Option<String> {
     py.detach(move || version_of(&folder))
 }
 
+/// Returns the folders of the package with this manifest and of all packages that it depends on.
+#[pyfunction]
+#[pyo3(signature = (manifest, /))]
+fn _package_folders(py: Python<'_>, manifest: PathBuf) -> Vec<PathBuf> {
+    let mut found = py.detach(move || packages_of(&manifest));
+    found.retain(|folder| folder.is_dir());
+    found
+}
+
+/// Whether an addon was closed.
+#[pyfunction]
+#[pyo3(signature = (addon, /))]
+fn _is_closed(addon: &Bound<'_, Addon>) -> bool {
+    addon.get().addon.is_closed()
+}
+
 /// Removes the stored cache folders of confined addons.
 ///
 /// Running processes keep their own copies. docs/sandbox.md, "The cache", says what is stored. Raises
@@ -243,13 +264,19 @@ fn clear_cache(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Returns the process of an addon, with its pid, generation, statistics, restart and close.
+/// Returns the process of an addon, with its pid, generation, statistics, restart and close. It may be
+/// a reference to one, which another process pickled.
 #[pyfunction]
 #[pyo3(signature = (addon, /))]
-fn host(addon: &Bound<'_, Addon>) -> Host {
-    Host {
-        addon: Arc::clone(&addon.get().addon),
+fn host(addon: &Bound<'_, PyAny>) -> PyResult<Host> {
+    if let Ok(addon) = addon.cast::<Addon>() {
+        let addon = Arc::clone(&addon.get().addon);
+        return Ok(Host { addon });
     }
+    let find = fallible::import(addon.py(), "napi_python._references", "addon_of")?;
+    let found = call(&find, (addon,))?;
+    let addon = Arc::clone(&found.cast::<Addon>()?.get().addon);
+    Ok(Host { addon })
 }
 
 /// Returns `new function(...args)`, for functions that act as constructors.

@@ -26,6 +26,7 @@ import memory
 import napi_python
 import packages
 import picture
+import pool
 import turns
 from measure import (
     ADDON,
@@ -232,6 +233,9 @@ def main(rounds: int, svg: Path | None) -> None:
     bulk.measure(Samples(), node, list(memory.ROWS))
     folders = packages.Folders(closing)
     packages.measure(Samples(), folders)
+    pools = pool.Rows()
+    closing.callback(pools.close)
+    pools.measure(Samples())
 
     of_itself = turns.rows()
     for row, (_, times) in turns.ROWS.items():
@@ -260,6 +264,7 @@ def main(rounds: int, svg: Path | None) -> None:
         note("start", "lanes", start_load_call())
         note("start", "node", node_start())
         packages.measure(samples, folders)
+        pools.measure(samples)
     crash = load_addon(CRASH, restart="on-crash")
     for _ in range(ROUNDS):
         raised, ready = crash_times(crash)
@@ -315,6 +320,7 @@ def report(median: dict[tuple[str, str], float]) -> None:
     out(f"{'add(1, 2) on one CPU':40}{pretty(median['one-cpu', 'lanes']):>12}\n")
     out(f"{'crash to exception':40}{pretty(median['crash', 'lanes']):>12}\n")
     out(f"{'crash to ready again':40}{pretty(median['ready', 'lanes']):>12}\n")
+    pool.report(median)
     packages.report(median)
 
 

@@ -64,9 +64,13 @@ if TYPE_CHECKING:
         StaleHandleError,
         WrongThreadError,
     )
+    from napi_python._executor import AddonPool
     from napi_python._install import InstalledPackage, install
     from napi_python._output import on_uncaught
     from napi_python._policy import by_ref, expose
+    from napi_python._pool_tasks import PoolFuture
+    from napi_python._pool_workers import PoolStats, WorkerStats
+    from napi_python._references import ExportReference
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
     from napi_python._tracing import TracedExports, TracedPromise, trace_calls
@@ -77,6 +81,7 @@ __all__ = [
     "Addon",
     "AddonCrashed",
     "AddonError",
+    "AddonPool",
     "AddonTimeout",
     "ArrayBuffer",
     "BigInt",
@@ -86,6 +91,7 @@ __all__ = [
     "CudaError",
     "CudaHandle",
     "DataView",
+    "ExportReference",
     "External",
     "Host",
     "InstallError",
@@ -103,7 +109,9 @@ __all__ = [
     "NapiError",
     "Object",
     "PoolBuffer",
+    "PoolFuture",
     "PoolGuard",
+    "PoolStats",
     "Promise",
     "ProtocolError",
     "RestartPolicy",
@@ -118,6 +126,7 @@ __all__ = [
     "TracedExports",
     "TracedPromise",
     "TypedArray",
+    "WorkerStats",
     "WrongThreadError",
     "__version__",
     "acquire_cuda",
@@ -149,11 +158,13 @@ __all__ = [
 _LATER: Final = {
     "AddonCrashed": "_errors",
     "AddonError": "_errors",
+    "AddonPool": "_executor",
     "AddonTimeout": "_errors",
     "ArrayBuffer": "_views",
     "BigInt": "_values",
     "CudaError": "_errors",
     "DataView": "_views",
+    "ExportReference": "_references",
     "InstallError": "_errors",
     "InstalledPackage": "_install",
     "JSError": "_errors",
@@ -164,6 +175,8 @@ _LATER: Final = {
     "Mechanism": "_sandbox",
     "NapiError": "_errors",
     "Object": "_values",
+    "PoolFuture": "_pool_tasks",
+    "PoolStats": "_pool_workers",
     "ProtocolError": "_errors",
     "RestartPolicy": "_restart_policy",
     "Sandbox": "_sandbox",
@@ -176,6 +189,7 @@ _LATER: Final = {
     "TracedExports": "_tracing",
     "TracedPromise": "_tracing",
     "TypedArray": "_views",
+    "WorkerStats": "_pool_workers",
     "WrongThreadError": "_errors",
     "aio": "_aio",
     "by_ref": "_policy",

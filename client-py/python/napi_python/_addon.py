@@ -12,8 +12,9 @@ from napi_python import _environment, _native, _restart
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Literal
+    from typing import Any, Literal, Unpack
 
+    from napi_python._modules import HostOptions
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Sandbox
 
@@ -176,7 +177,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         ValueError: An option has an invalid value, or cannot be combined with another.
 
     """
-    file = _addon_file(path)
+    file = addon_file(path)
     return open_addon(
         file,
         None,
@@ -199,10 +200,39 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     )
 
 
-def open_addon(  # noqa: PLR0913 - all but the first are options
+class Opening:
+    """What was opened, and with which options: a pickle of an export refers to it."""
+
+    __slots__ = ("label", "module", "options", "path", "pickled")
+
+    def __init__(
+        self,
+        path: str,
+        module: tuple[str | None, str] | None,
+        label: str,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Keeps the arguments of `open_addon`."""
+        self.path = path
+        self.module = module
+        self.label = label
+        self.options = options
+        #: Its pickle, once there is one.
+        self.pickled: bytes | None = None
+
+
+def open_addon(
+    path: str, module: tuple[str | None, str] | None, label: str, **options: Unpack[HostOptions]
+) -> _native.Addon:
+    """Starts a host that loads the addon `path`, or the module of a name and a folder."""
+    return _open(path, module, label, Opening(path, module, label, options), **options)
+
+
+def _open(  # noqa: PLR0913 - all but the first are options
     path: str,
     module: tuple[str | None, str] | None,
     label: str,
+    opening: Opening,
     *,
     isolated: bool = True,
     thread: Literal["own", "caller"] = "own",
@@ -220,7 +250,6 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
     on_start: Callable[[_native.Addon], object] | None = None,
     debug: bool = False,
 ) -> _native.Addon:
-    """Starts a host that loads the addon `path`, or the module of a name and a folder."""
     if not isolated:
         confining = None if sandbox == "none" else sandbox
         _check_in_process(thread, sandbox=confining, restart=restart, env=env, address=address)
@@ -259,6 +288,7 @@ def open_addon(  # noqa: PLR0913 - all but the first are options
         log=_log_level(),
         on_start=on_start,
         sandbox=confined,
+        opening=opening,
     )
 
 
@@ -330,7 +360,7 @@ def absolute(path: str) -> str:
     return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))
 
 
-def _addon_file(path: str | os.PathLike[str]) -> str:
+def addon_file(path: str | os.PathLike[str]) -> str:
     """Returns the absolute path of the addon's file."""
     text = os.fspath(path)
     if not isinstance(text, str):

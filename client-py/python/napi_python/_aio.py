@@ -46,7 +46,7 @@ def aio(function: Callable[_P, _R], /) -> Callable[_P, Awaitable[_R]]:
         work = functools.partial(context.run, function, *args, **kwargs)
         future: concurrent.futures.Future[_R] = concurrent.futures.Future()
         _callers.submit(functools.partial(_run, future, work))
-        return await _finish(future)
+        return await finish(future)
 
     return call
 
@@ -67,7 +67,7 @@ def _run(future: concurrent.futures.Future[_R], work: Callable[[], _R]) -> None:
         future.set_result(result)
 
 
-async def _finish(future: concurrent.futures.Future[_R]) -> _R:
+async def finish(future: concurrent.futures.Future[_R]) -> _R:
     """Waits for a call; one that has not started at the deadline is never made."""
     waiting = asyncio.wrap_future(future)
     if (deadline := nearest()) is not None:

@@ -118,7 +118,12 @@ class _Maker(type):
         bases = namespace.get("__orig_bases__")
         if bases is None:
             raise TypeError(f"{name} must name the JavaScript class that it extends")
-        return _extend(name, bases[0], namespace)
+        base = bases[0]
+        if not isinstance(base, (_native.JSClass, _native.JSFunction, _native.Addon)):
+            from napi_python import _references  # noqa: PLC0415 - takes long to import
+
+            base = _references.target_of(base)
+        return _extend(name, base, namespace)
 
 
 BASE: Final = type.__new__(_Maker, "JavaScript class", (), {})

@@ -67,9 +67,9 @@ def require(
         raise TypeError(f"name must be str, got {name!r}")
     if not name or "\0" in name:
         raise ValueError(f"name must be that of a package or module, got {name!r}")
-    folder = _root(root)
-    file = _file_of(name, folder)
-    label = name if file is None else _described(name, file)
+    folder = root_of(root)
+    file = file_of(name, folder)
+    label = name if file is None else described(name, file)
     module = (name, folder)
     addon = _addon.open_addon(file or "/", module, label, **options)
     assert isinstance(addon, _native.Module)  # noqa: S101 - `module` makes it one
@@ -94,13 +94,13 @@ def open_host(
         ValueError: An option has an invalid value, or cannot be combined with another.
 
     """
-    folder = _root(root)
+    folder = root_of(root)
     label = os.path.basename(folder) or "host"
     opened = _addon.open_addon(folder, (None, folder), label, **options)
     return _native.host(opened)
 
 
-def _root(root: str | os.PathLike[str] | None) -> str:
+def root_of(root: str | os.PathLike[str] | None) -> str:
     """Returns the folder where a search begins: `root`, or that of the caller's caller."""
     if root is not None:
         text = os.fsdecode(root)
@@ -122,7 +122,7 @@ def _is_path(name: str) -> bool:
     return name.startswith(("./", "../", "/")) or name in (".", "..")
 
 
-def _file_of(name: str, folder: str) -> str | None:
+def file_of(name: str, folder: str) -> str | None:
     """Returns the manifest of a package, or the file of a module; None if the host has to say."""
     if _is_path(name):
         module = os.path.realpath(os.path.join(folder, name))
@@ -140,7 +140,7 @@ def _file_of(name: str, folder: str) -> str | None:
         above = parent
 
 
-def _described(name: str, file: str) -> str:
+def described(name: str, file: str) -> str:
     """Returns the name of a module in messages: that of a package with its version."""
     if _is_path(name):
         folder, base = os.path.split(file)

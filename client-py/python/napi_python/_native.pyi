@@ -4,6 +4,7 @@ import os
 from asyncio import Future
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import (
     Any,
@@ -22,6 +23,8 @@ from typing import (
 
 from typing_extensions import disjoint_base
 
+from napi_python._addon import Opening
+from napi_python._references import ExportReference
 from napi_python._sandbox import Sandbox, SandboxReport
 
 __version__: Final[str]
@@ -410,9 +413,13 @@ def _open(
     log: int,
     on_start: Callable[[Addon], object] | None,
     sandbox: Literal["default", "strict"] | Sandbox | None,
+    opening: Opening,
 ) -> Addon: ...
+def _origin(proxy: object, /) -> tuple[Any, ...]: ...
+def _is_closed(addon: Addon, /) -> bool: ...
+def _package_folders(manifest: str, /) -> list[Path]: ...
 def _package_version(folder: str, /) -> str | None: ...
-def host(addon: Addon, /) -> Host: ...
+def host(addon: Addon | ExportReference, /) -> Host: ...
 def construct(
     function: JSFunction | JSClass | Addon, /, *args: object, **kwargs: object
 ) -> Any: ...

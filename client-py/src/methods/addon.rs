@@ -21,6 +21,7 @@ use crate::errors;
 use crate::exchange::Request;
 use crate::fallible;
 use crate::names::is_dunder;
+use crate::pickling;
 use crate::proxy::{Addon, Host, Reference};
 use crate::rebound;
 use crate::sandbox;
@@ -110,8 +111,8 @@ impl Addon {
         format!("<{class} {}>", self.addon.label())
     }
 
-    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(errors::not_picklable("Addon"))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        pickling::reduce(slf.as_any())
     }
 }
 

@@ -8,6 +8,7 @@ use super::requests::attribute;
 use crate::errors;
 use crate::fallible;
 use crate::names::{self, Names, is_dunder};
+use crate::pickling;
 use crate::proxy::JSClass;
 use crate::proxy::class::Target;
 
@@ -110,7 +111,7 @@ impl JSClass {
         }
     }
 
-    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(errors::not_picklable("JSClass"))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        pickling::reduce(slf.as_any())
     }
 }

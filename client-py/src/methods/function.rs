@@ -10,6 +10,7 @@ use super::requests::attribute;
 use crate::errors;
 use crate::fallible;
 use crate::names::{Names, is_dunder};
+use crate::pickling;
 use crate::proxy::function::Target;
 use crate::proxy::{JSFunction, Reference};
 
@@ -156,7 +157,7 @@ impl JSFunction {
         }
     }
 
-    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(errors::not_picklable("JSFunction"))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        pickling::reduce(slf.as_any())
     }
 }

@@ -18,6 +18,7 @@ use crate::errors;
 use crate::exchange::Request;
 use crate::fallible;
 use crate::names::{self, Names, is_dunder};
+use crate::pickling;
 use crate::proxy::function::Target;
 use crate::proxy::{JSFunction, JSIterator, JSObject, Reference};
 
@@ -179,8 +180,8 @@ impl JSObject {
         }
     }
 
-    fn __reduce__(_slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(errors::not_picklable("JSObject"))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        pickling::reduce(slf.as_any())
     }
 }
 
