@@ -1,4 +1,5 @@
-/* Data properties: reads a whole object in one pass over its shape. Runs no JavaScript. */
+/* Data properties: reads a whole object in one pass over its shape, and elements of arrays where they
+   are. Runs no JavaScript. */
 
 void JS_FreeDataProperties(JSContext *ctx, JSDataProperty *tab, uint32_t len)
 {
@@ -95,5 +96,18 @@ bool JS_IsDenseArray(JSValueConst obj)
     p = JS_VALUE_GET_OBJ(obj);
     /* the one property is the length */
     return p->class_id == JS_CLASS_ARRAY && p->fast_array && p->shape->prop_count == 1;
+}
+
+/* The element of an array that has it right there; the caller frees it. Else JS_UNINITIALIZED. */
+JSValue JS_GetDenseElement(JSValueConst obj, uint32_t index)
+{
+    JSObject *p;
+
+    if (JS_VALUE_GET_TAG(obj) != JS_TAG_OBJECT)
+        return JS_UNINITIALIZED;
+    p = JS_VALUE_GET_OBJ(obj);
+    if (p->class_id != JS_CLASS_ARRAY || !p->fast_array || index >= p->u.array.count)
+        return JS_UNINITIALIZED;
+    return js_dup(p->u.array.u.values[index]);
 }
 

@@ -20,3 +20,4 @@ enum {
 int JS_GetDataProperties(JSContext *ctx, JSDataProperty **ptab, uint32_t *plen, JSValueConst obj);
 void JS_FreeDataProperties(JSContext *ctx, JSDataProperty *tab, uint32_t len);
 bool JS_IsDenseArray(JSValueConst obj);
+JSValue JS_GetDenseElement(JSValueConst obj, uint32_t index);

@@ -73,6 +73,9 @@ unsafe extern "C" {
     /// Whether it is an array all of whose own properties are elements, without holes; false also
     /// where that is not quickly seen.
     pub fn JS_IsDenseArray(object: JSValue) -> bool;
+    /// An element of an array that has it in its list of elements; the caller owns the count. Else
+    /// `JS_UNINITIALIZED`. Runs no JavaScript.
+    pub fn JS_GetDenseElement(object: JSValue, index: u32) -> JSValue;
 }
 
 #[cfg(test)]

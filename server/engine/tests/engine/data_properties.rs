@@ -213,55 +213,26 @@ fn listing_and_failing_keep_no_counts() {
 }
 
 #[test]
-fn arrays_with_more_than_elements_are_not_plain() {
+fn dense_elements_are_those_of_the_array() {
     let rt = engine();
-    for (script, plain) in [
-        ("[]", true),
-        ("[1, 2, 3]", true),
-        ("[1,, 3]", true),
-        ("Object.freeze([1, 2])", true),
-        ("Object.assign([1], {a: 1})", false),
-        ("Object.defineProperty([1], 'a', {value: 1})", true),
-        ("Object.defineProperty([1], 'f', {value() {}})", false),
-        ("Object.assign([1], {[Symbol('s')]: 1})", false),
-        ("class A extends Array {} new A(3)", false),
-        (
-            "(() => { const a = [1, 2]; a.x = 1; delete a.x; return a })()",
-            true,
-        ),
+    let array = js(rt, "[1, 'text', {}, undefined]");
+    for index in 0..4 {
+        let element = array.dense_element(index).unwrap();
+        let expected = rt.get_index(&array, index).unwrap();
+        assert!(rt.strict_equals(&element, &expected));
+    }
+    assert!(array.dense_element(4).is_none());
+    assert!(array.dense_element(u32::MAX).is_none());
+    for script in [
+        "[, 1]",
+        "Object.defineProperty([1], 0, {get() { throw 1 }})",
+        "new Int32Array(2)",
+        "new Proxy([1], {})",
+        "({0: 1})",
+        "(function () { return arguments })(1)",
+        "'text'",
+        "undefined",
     ] {
-        let value = js(rt, script);
-        assert_eq!(rt.is_plain_array(&value).unwrap(), plain, "{script}");
+        assert!(js(rt, script).dense_element(0).is_none(), "{script}");
     }
-}
-
-#[test]
-fn key_that_native_code_names_again_is_the_same() {
-    let rt = engine();
-    let names: Vec<String> = (0..3000).map(|number| format!("name{number}")).collect();
-    for _ in 0..3 {
-        for name in &names {
-            let key = rt.key_utf8(name.as_bytes()).unwrap();
-            assert_eq!(rt.key_text(&key).unwrap().as_str(), name);
-            let value = rt.string_utf8(name.as_bytes()).unwrap();
-            assert_eq!(key, rt.key_value(&value).unwrap());
-        }
-    }
-    for name in [
-        &b""[..],
-        b"\0",
-        b"\0\0",
-        b"a",
-        b"a\0",
-        b"24 bytes long, no more..",
-        "é".as_bytes(),
-        b"\xff",
-    ] {
-        let key = rt.key_utf8(name).unwrap();
-        assert_eq!(rt.key_utf8(name).unwrap(), key);
-        let text = rt.key_text(&key).unwrap();
-        assert_eq!(text.as_str(), String::from_utf8_lossy(name));
-    }
-    assert_eq!(rt.key_utf8(b"7").unwrap().as_index(), Some(7));
-    assert_eq!(rt.key_utf8(b"7").unwrap().as_index(), Some(7));
 }

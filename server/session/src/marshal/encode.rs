@@ -197,6 +197,9 @@ impl<'e, 'w> Encoder<'e, 'w> {
     }
 
     pub(super) fn string(&mut self, value: &Value) -> Encoded {
+        if let Some(text) = value.as_short_ascii() {
+            return Ok(self.out.str(text)?);
+        }
         let text = self.rt.utf8(value)?;
         if text.is_lossy() {
             let units = self.rt.utf16(value)?;
