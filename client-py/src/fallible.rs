@@ -7,6 +7,8 @@
 //! F3. A list or tuple that `PyList_New` or `PyTuple_New` made has a place for each item, which
 //!     `PyList_SetItem` or `PyTuple_SetItem` fills, taking over the reference to the item; nothing
 //!     else has seen it by then.
+//! F4. An item of a list stays as long as no Python code runs, which reading an exact int or float
+//!     does not.
 #![expect(
     unsafe_code,
     reason = "the binding panics where there is no memory for an object"
@@ -99,6 +101,42 @@ pub(crate) fn list_of<'py>(
         return Err(memory());
     }
     Ok(list.cast_into()?)
+}
+
+/// An item of a list, if it is exactly an int or a float.
+#[derive(Clone, Copy)]
+pub(crate) enum Item {
+    Int(i64),
+    Float(f64),
+    /// Anything else, and an int of more than 64 bits.
+    Other,
+}
+
+/// Reads an item of a list without counting a reference to it.
+#[inline]
+pub(crate) fn number_at(list: &Bound<'_, PyList>, place: isize) -> PyResult<Item> {
+    // SAFETY: F1; a borrowed reference, or null with an exception set.
+    let item = unsafe { ffi::PyList_GetItem(list.as_ptr(), place) };
+    if item.is_null() {
+        return Err(PyErr::fetch(list.py()));
+    }
+    // SAFETY: F1, F4.
+    if unsafe { ffi::PyLong_CheckExact(item) } != 0 {
+        let mut overflow = 0;
+        // SAFETY: F1, F4; the type was checked, so that it does not fail.
+        let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(item, &raw mut overflow) };
+        return Ok(if overflow == 0 {
+            Item::Int(number)
+        } else {
+            Item::Other
+        });
+    }
+    // SAFETY: F1, F4.
+    if unsafe { ffi::PyFloat_CheckExact(item) } != 0 {
+        // SAFETY: F1, F4; the type was checked, so that it does not fail.
+        return Ok(Item::Float(unsafe { ffi::PyFloat_AsDouble(item) }));
+    }
+    Ok(Item::Other)
 }
 
 /// An empty dict.

@@ -15,6 +15,7 @@ use super::pace::PAUSE_ITEMS;
 use super::place::{Step, shown};
 use super::shared::Source;
 use crate::exporter;
+use crate::fallible::{self, Item};
 
 impl<'a, 'py> Encoder<'a, 'py> {
     pub(super) fn list(&mut self, list: &Bound<'py, PyList>) -> PyResult<()> {
@@ -83,22 +84,20 @@ impl<'a, 'py> Encoder<'a, 'py> {
 
     fn packed_i32(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<bool> {
         let open = wire(self.out.open_array_i32())?;
-        let small = |item: &Bound<'py, PyAny>| {
-            let number = item.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?;
-            i32::try_from(number).ok()
+        let small = |item| match item {
+            Item::Int(number) => i32::try_from(number).ok(),
+            Item::Float(_) | Item::Other => None,
         };
         self.packed_items(open, list, count, small, ValueWriter::push_i32)
     }
 
     fn packed_f64(&mut self, list: &Bound<'py, PyList>, count: usize) -> PyResult<bool> {
         let open = wire(self.out.open_array_f64())?;
-        let exact = |item: &Bound<'py, PyAny>| {
-            if let Ok(float) = item.cast_exact::<PyFloat>() {
-                return Some(float.value());
-            }
-            let number = item.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?;
+        let exact = |item| match item {
+            Item::Float(number) => Some(number),
             #[expect(clippy::cast_precision_loss, reason = "below 2^53, so it is exact")]
-            (number.unsigned_abs() < 1 << 53).then_some(number as f64)
+            Item::Int(number) => (number.unsigned_abs() < 1 << 53).then_some(number as f64),
+            Item::Other => None,
         };
         self.packed_items(open, list, count, exact, ValueWriter::push_f64)
     }
@@ -110,15 +109,17 @@ impl<'a, 'py> Encoder<'a, 'py> {
         open: Open,
         list: &Bound<'py, PyList>,
         count: usize,
-        read: impl Fn(&Bound<'py, PyAny>) -> Option<T>,
+        read: impl Fn(Item) -> Option<T>,
         write: impl Fn(&mut ValueWriter<'a>, T),
     ) -> PyResult<bool> {
         for start in (0..count).step_by(PAUSE_ITEMS) {
             if start != 0 {
                 self.pause_in(list, count)?;
             }
-            for position in start..count.min(start + PAUSE_ITEMS) {
-                let Some(item) = read(&list.get_item(position)?) else {
+            let end = count.min(start + PAUSE_ITEMS);
+            wire(self.out.reserve((end - start) * size_of::<T>()))?;
+            for position in start.cast_signed()..end.cast_signed() {
+                let Some(item) = read(fallible::number_at(list, position)?) else {
                     self.out.rewind(open);
                     return Ok(false);
                 };

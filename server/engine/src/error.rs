@@ -107,7 +107,9 @@ impl Runtime {
     /// Appends to such a list.
     #[inline]
     pub fn push<T>(self, list: &mut Vec<T>, item: T) -> JsResult<()> {
-        self.reserve(list, 1)?;
+        if list.len() == list.capacity() {
+            self.reserve(list, 1)?;
+        }
         list.push(item);
         Ok(())
     }

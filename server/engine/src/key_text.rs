@@ -56,6 +56,10 @@ impl Runtime {
     /// Makes a key from a name; invalid UTF-8 becomes U+FFFD.
     #[inline]
     pub fn key_utf8(self, name: &[u8]) -> JsResult<Key> {
+        self.state.recent_keys.get(name, || self.new_key(name))
+    }
+
+    fn new_key(self, name: &[u8]) -> JsResult<Key> {
         if is_ascii(name) {
             // SAFETY: E1; the engine copies the bytes.
             let atom = unsafe {

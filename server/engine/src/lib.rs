@@ -71,7 +71,7 @@
 //! - **E18** A parked engine is put back only on the thread that it was taken off, and is not dropped
 //!   while it is parked; nothing of it is used meanwhile.
 //!
-//! The lowest modules (`value`, `key`, `record` and the tables `classes`, `finalizers`, `holds`,
+//! The lowest modules (`value`, `key`, `record` and the tables `recent_keys`, `classes`, `finalizers`, `holds`,
 //! `slots`, `intrinsics`) know no engine. `state` consists of them and defines [`Runtime`], to which
 //! each module above adds the operations of one concept. `runtime` makes and frees an engine.
 #![expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
@@ -86,6 +86,7 @@ mod class;
 mod classes;
 mod coerce;
 mod collection;
+mod data_properties;
 mod date;
 mod error;
 mod external;
@@ -110,6 +111,7 @@ mod object;
 mod promise;
 mod property;
 mod prototype;
+mod recent_keys;
 mod record;
 mod register;
 mod remote;
@@ -138,6 +140,7 @@ fn size(size: hostd_quickjs::size_t) -> usize {
 pub use arraybuffer::{DataPointer, MAX_BUFFER_LENGTH};
 pub use buffer_view::{ElementType, View, ViewKind};
 pub use classes::Brand;
+pub use data_properties::{DataProperties, DataProperty, OwnData};
 pub use error::ErrorConstructor;
 pub use finalizers::{FinalizerId, FinalizerToken};
 pub use function::{FunctionSpec, Invocation, NativeCall, NativeFunction};

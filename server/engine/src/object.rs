@@ -235,6 +235,10 @@ impl Runtime {
         {
             return Ok(false);
         }
+        // SAFETY: E2; the call borrows a live value.
+        if unsafe { q::JS_IsDenseArray(value.0) } {
+            return Ok(true);
+        }
         let keys = self.own_keys(value)?;
         // Elements come first in the list.
         let others = keys.iter_enumerable().rev();

@@ -11,6 +11,7 @@ use hostd_quickjs as q;
 use crate::allocator::Heap;
 use crate::holds::Nursery;
 use crate::intrinsics::Intrinsics;
+use crate::recent_keys::RecentKeys;
 use crate::slots::Slots;
 use crate::state::{EngineError, Hooks, Modules, State, current, set_current};
 use crate::{ErrorConstructor, Runtime, Thrown, Value, register, shared_memory};
@@ -100,6 +101,7 @@ impl Engine {
             collector: OnceCell::new(),
             stack_traces: OnceCell::new(),
             negate: OnceCell::new(),
+            recent_keys: RecentKeys::default(),
             slots: Slots::default(),
             nursery: Nursery::new(),
             allocator: NonNull::from(heap.allocator()),
@@ -144,6 +146,7 @@ impl Drop for Engine {
                 state.collector.take(),
                 state.stack_traces.take(),
                 state.negate.take(),
+                mem::take(&mut state.recent_keys),
                 state.intrinsics.take(),
             );
             drop(values);

@@ -15,6 +15,7 @@ use crate::holds::Nursery;
 use crate::intrinsics::Intrinsics;
 use crate::large_blocks::LargeBlocks;
 use crate::module_record::Module;
+use crate::recent_keys::RecentKeys;
 use crate::slots::Slots;
 use crate::stack_trace::StackTraces;
 use crate::thread;
@@ -60,6 +61,7 @@ pub(crate) struct State {
     pub(crate) stack_traces: OnceCell<StackTraces>,
     /// Negation of bigints, made when first needed.
     pub(crate) negate: OnceCell<Value>,
+    pub(crate) recent_keys: RecentKeys,
     pub(crate) slots: Slots,
     pub(crate) nursery: Nursery,
     /// Lives as long as the state (E14).

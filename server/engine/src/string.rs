@@ -258,6 +258,15 @@ impl Value {
         Some(unsafe { std::slice::from_raw_parts(units, length as usize) })
     }
 
+    /// A text of up to 64 bytes of ASCII in one piece.
+    #[inline]
+    pub fn as_short_ascii(&self) -> Option<&str> {
+        const SHORT: usize = 64;
+        let units = self.as_latin1().filter(|units| units.len() <= SHORT)?;
+        // SAFETY: E7; ASCII is UTF-8.
+        is_ascii(units).then(|| unsafe { std::str::from_utf8_unchecked(units) })
+    }
+
     /// [`as_latin1`](Self::as_latin1) if that is ASCII.
     #[inline]
     pub fn as_ascii(&self) -> Option<&[u8]> {

@@ -1,4 +1,5 @@
-//! What is changed in the engine's source before it is compiled: promises keep continuation data.
+//! What is changed in the engine's source before it is compiled: promises keep continuation data, and
+//! the data properties of an object are listed in one pass.
 
 /// A text of the source, how often it is there, and what takes its place.
 struct Change {
@@ -11,9 +12,12 @@ const CHANGES: [Change; 11] = [
     Change {
         old: "#include \"quickjs.h\"\n",
         count: 1,
-        new: "#include \"quickjs.h\"\n\
-              JSValue JS_GetContinuationData(JSRuntime *rt);\n\
-              void JS_SetContinuationData(JSRuntime *rt, JSValue data);\n",
+        new: concat!(
+            "#include \"quickjs.h\"\n",
+            "JSValue JS_GetContinuationData(JSRuntime *rt);\n",
+            "void JS_SetContinuationData(JSRuntime *rt, JSValue data);\n",
+            include_str!("data_properties.h"),
+        ),
     },
     // A field of the runtime, made and freed with it.
     Change {
@@ -62,6 +66,7 @@ const CHANGES: [Change; 11] = [
         count: 1,
         new: concat!(
             include_str!("continuation.c"),
+            include_str!("data_properties.c"),
             "void JS_SetPromiseHook(JSRuntime *rt,"
         ),
     },

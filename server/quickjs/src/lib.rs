@@ -30,6 +30,28 @@ mod bindings {
 
 pub use bindings::*;
 
+/// An own property that is enumerable data, as `data_properties.h` lays it out.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "as the bindings")]
+pub struct JSDataProperty {
+    /// The value, of which the list has a count.
+    pub value: JSValue,
+    /// The code units of the key, which has a count too; null if they have 16 bits.
+    pub text: *const u8,
+    /// How many they are.
+    pub length: u32,
+    /// The key.
+    pub atom: JSAtom,
+}
+
+/// An exception is pending.
+pub const JS_DATA_EXCEPTION: i32 = -1;
+/// Not all properties are data, or none of them is enumerable.
+pub const JS_DATA_NONE: i32 = 0;
+/// All properties are data, and the list has those that are enumerable.
+pub const JS_DATA_LISTED: i32 = 1;
+
 #[expect(unsafe_code, reason = "unsafe island 2: the engine's C interface")]
 unsafe extern "C" {
     /// The value that is current for promises: their reactions keep it, and it is current again
@@ -37,6 +59,23 @@ unsafe extern "C" {
     pub fn JS_GetContinuationData(rt: *mut JSRuntime) -> JSValue;
     /// Makes it the current one; the count goes to the engine.
     pub fn JS_SetContinuationData(rt: *mut JSRuntime, data: JSValue);
+    /// Lists the own properties of an ordinary object if all are data and no key is an integer;
+    /// returns one of the constants above, or another number where other functions have to tell.
+    /// Runs no JavaScript.
+    pub fn JS_GetDataProperties(
+        ctx: *mut JSContext,
+        list: *mut *mut JSDataProperty,
+        length: *mut u32,
+        object: JSValue,
+    ) -> i32;
+    /// Frees such a list and releases its counts.
+    pub fn JS_FreeDataProperties(ctx: *mut JSContext, list: *mut JSDataProperty, length: u32);
+    /// Whether it is an array all of whose own properties are elements, without holes; false also
+    /// where that is not quickly seen.
+    pub fn JS_IsDenseArray(object: JSValue) -> bool;
+    /// An element of an array that has it in its list of elements; the caller owns the count. Else
+    /// `JS_UNINITIALIZED`. Runs no JavaScript.
+    pub fn JS_GetDenseElement(object: JSValue, index: u32) -> JSValue;
 }
 
 #[cfg(test)]

@@ -81,3 +81,43 @@ fn numeric_keys_are_the_texts_of_numbers() {
     }
     assert!(!rt.key_is_numeric(&rt.key_value(&js(rt, "Symbol('1')")).unwrap()));
 }
+
+#[test]
+fn key_that_native_code_names_again_is_the_same() {
+    let rt = engine();
+    let names: Vec<String> = (0..3000).map(|number| format!("name{number}")).collect();
+    for _ in 0..3 {
+        for name in &names {
+            let key = rt.key_utf8(name.as_bytes()).unwrap();
+            assert_eq!(rt.key_text(&key).unwrap().as_str(), name);
+            let value = rt.string_utf8(name.as_bytes()).unwrap();
+            assert_eq!(key, rt.key_value(&value).unwrap());
+        }
+    }
+    for name in [
+        &b""[..],
+        b"\0",
+        b"\0\0",
+        b"a",
+        b"a\0",
+        b"24 bytes long, no more..",
+        "é".as_bytes(),
+        b"\xff",
+    ] {
+        let key = rt.key_utf8(name).unwrap();
+        assert_eq!(rt.key_utf8(name).unwrap(), key);
+        let text = rt.key_text(&key).unwrap();
+        assert_eq!(text.as_str(), String::from_utf8_lossy(name));
+    }
+    // Each byte counts, at each length.
+    for length in 1..30 {
+        for place in 0..length {
+            let mut name = vec![b'x'; length];
+            name[place] = b'y';
+            let key = rt.key_utf8(&name).unwrap();
+            assert_eq!(rt.key_text(&key).unwrap().as_bytes(), name);
+        }
+    }
+    assert_eq!(rt.key_utf8(b"7").unwrap().as_index(), Some(7));
+    assert_eq!(rt.key_utf8(b"7").unwrap().as_index(), Some(7));
+}

@@ -11,6 +11,7 @@ mod bigint;
 mod buffer_view;
 mod class;
 mod collection;
+mod data_properties;
 mod date;
 mod error;
 mod external;

@@ -243,3 +243,26 @@ fn constructor_has_its_say_behind_a_proxy() {
         );
     }
 }
+
+#[test]
+fn arrays_with_more_than_elements_are_not_plain() {
+    let rt = engine();
+    for (script, plain) in [
+        ("[]", true),
+        ("[1, 2, 3]", true),
+        ("[1,, 3]", true),
+        ("Object.freeze([1, 2])", true),
+        ("Object.assign([1], {a: 1})", false),
+        ("Object.defineProperty([1], 'a', {value: 1})", true),
+        ("Object.defineProperty([1], 'f', {value() {}})", false),
+        ("Object.assign([1], {[Symbol('s')]: 1})", false),
+        ("class A extends Array {} new A(3)", false),
+        (
+            "(() => { const a = [1, 2]; a.x = 1; delete a.x; return a })()",
+            true,
+        ),
+    ] {
+        let value = js(rt, script);
+        assert_eq!(rt.is_plain_array(&value).unwrap(), plain, "{script}");
+    }
+}

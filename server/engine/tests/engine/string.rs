@@ -148,3 +148,19 @@ fn empty_strings_work_everywhere() {
         assert_eq!(text(rt, &value), "");
     }
 }
+
+#[test]
+fn short_ascii_is_lent_as_text() {
+    let rt = engine();
+    let text = |text: &str| rt.string_utf8(text.as_bytes()).unwrap();
+    assert_eq!(text("").as_short_ascii(), Some(""));
+    assert_eq!(text("text").as_short_ascii(), Some("text"));
+    assert_eq!(
+        text(&"x".repeat(64)).as_short_ascii().map(str::len),
+        Some(64)
+    );
+    assert_eq!(text(&"x".repeat(65)).as_short_ascii(), None);
+    assert_eq!(text("\u{e9}").as_short_ascii(), None);
+    assert_eq!(text("\u{20ac}").as_short_ascii(), None);
+    assert_eq!(Value::NULL.as_short_ascii(), None);
+}

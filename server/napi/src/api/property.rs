@@ -123,6 +123,9 @@ pub(crate) fn napi_get_element(
     index: u32,
     result: Out<napi_value>,
 ) -> NapiResult {
+    if let Some(element) = cx.fast_read(object, |array| array.dense_element(index)) {
+        return result.set(cx.push(element));
+    }
     let object = cx.object(object)?;
     let value = cx.js(cx.rt().get_index(&object, index))?;
     result.set(cx.push(value))

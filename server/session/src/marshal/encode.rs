@@ -142,7 +142,11 @@ impl<'e, 'w> Encoder<'e, 'w> {
         let is_copied = this.is_object()
             && matches!(
                 plain::classify(self.tables, this)?,
-                Plain::Array(_) | Plain::Object(..) | Plain::Map(_) | Plain::Set(_)
+                Plain::Array(_)
+                    | Plain::Data(_)
+                    | Plain::Object(..)
+                    | Plain::Map(_)
+                    | Plain::Set(_)
             );
         if is_copied {
             self.lend(this)?;
@@ -193,6 +197,9 @@ impl<'e, 'w> Encoder<'e, 'w> {
     }
 
     pub(super) fn string(&mut self, value: &Value) -> Encoded {
+        if let Some(text) = value.as_short_ascii() {
+            return Ok(self.out.str(text)?);
+        }
         let text = self.rt.utf8(value)?;
         if text.is_lossy() {
             let units = self.rt.utf16(value)?;
@@ -227,6 +234,20 @@ impl<'e, 'w> Encoder<'e, 'w> {
         }
         match plain::classify(self.tables, value)? {
             Plain::Array(length) => self.array(value, identity, length),
+            Plain::Data(properties) => {
+                let properties = properties.as_slice();
+                let open = self.out.open_object()?;
+                self.note(value, identity, open.index())?;
+                for property in properties {
+                    match property.ascii_key() {
+                        Some(text) => self.out.str(text)?,
+                        None => self.key(&property.key())?,
+                    }
+                    self.value(property.value())?;
+                }
+                self.out.close(open, count(properties.len())?);
+                Ok(())
+            }
             Plain::Object(keys, values) => {
                 let open = self.out.open_object()?;
                 self.note(value, identity, open.index())?;

@@ -5,7 +5,7 @@
 //! class of its own, is an object with behaviour. Hidden data, which is not enumerable, stays behind;
 //! a hidden function or accessor is behaviour.
 
-use hostd_engine::{Content, JsResult, Keys, Runtime, Value};
+use hostd_engine::{Content, DataProperties, JsResult, Keys, OwnData, Runtime, Value};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::HostKind;
 
@@ -18,7 +18,10 @@ pub(crate) enum Plain {
     No,
     /// An array of that length.
     Array(u32),
-    /// A plain object: its enumerable string keys and the values in their order.
+    /// A plain object: its enumerable properties.
+    Data(DataProperties),
+    /// A plain object that has integer keys or hidden symbols: its enumerable string keys and the
+    /// values in their order.
     Object(Keys, Vec<Value>),
     Date(f64),
     /// A map: its keys and values in turns.
@@ -95,6 +98,11 @@ fn object(tables: &ObjectTables, value: &Value) -> JsResult<Plain> {
     let rt = tables.rt;
     if tables.host.is_pinned(value) {
         return Ok(Plain::No);
+    }
+    match rt.own_data(value)? {
+        OwnData::Listed(properties) => return Ok(Plain::Data(properties)),
+        OwnData::Behaviour => return Ok(Plain::No),
+        OwnData::Unknown => {}
     }
     let mut keys = rt.own_keys(value)?;
     let mut has_hidden = false;
