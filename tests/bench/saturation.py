@@ -23,7 +23,7 @@ WORKERS = (1, 2, 3, 4, 6, 8)
 #: what a task of the first kind computes for, in seconds
 COMPUTES = 0.002
 #: tasks of a round, of either kind
-TASKS = {"computes": 200, "adds": 4000}
+TASKS = {"computes": 60, "adds": 2000}
 TITLES = {"computes": "tasks that compute for 2 ms", "adds": "tasks that add two numbers"}
 
 
@@ -132,7 +132,7 @@ def main() -> None:
     """Measures, prints the rates and draws the curves."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("svg", nargs="?", type=Path)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     found = measured(options.rounds)
     for kind, title in TITLES.items():

@@ -67,7 +67,7 @@ class Task(NamedTuple):
 
 
 class Room:
-    """The places in the queue: who finds none waits for one, in order of arrival."""
+    """The places in the queue; a submission that finds none waits, in order of arrival."""
 
     def __init__(self, limit: int | None) -> None:
         """Has `limit` places, None for any number."""
@@ -96,7 +96,7 @@ class Room:
             self.free()
 
     def free(self) -> None:
-        """Gives a place to who waits longest."""
+        """Gives a place to the submission that waits longest."""
         if self.limit is None:
             return
         with self._lock:
@@ -132,7 +132,7 @@ class Shared:
         self.closed = False
         self.broken: BaseException | None = None
         self.alive = 0
-        #: Workers that wait for a task of the same pool, in a callback.
+        # Workers that wait for a task of the same pool, in a callback.
         self._waiting = 0
 
     def put(self, task: Task) -> None:

@@ -145,9 +145,9 @@ class Worker:
         raised = None
         try:
             value = task.context.run(_call, addon, task)
-        except BaseException as error:  # noqa: BLE001 - who waits for the task gets it
+        except BaseException as error:  # noqa: BLE001 - the future gets it
             raised = error
-        # First the counters: who waits for the task may read them.
+        # First the counters: they are complete when the task is done.
         self._busy += time.monotonic() - start
         self._since = None
         self._tasks += 1
