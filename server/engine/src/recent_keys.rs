@@ -11,36 +11,26 @@ const NAME_BYTES_MAX: usize = 24;
 /// The number of sets, of two keys each.
 const SETS: usize = 512;
 
-/// A name of up to [`NAME_BYTES_MAX`] bytes: its length, and its first, middle and last bytes, which
-/// overlap. Two names are equal if these are.
+/// A name of up to [`NAME_BYTES_MAX`] bytes, filled up with zeros, and its length.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Name {
-    words: [u64; 3],
+    words: [u64; NAME_BYTES_MAX / 8],
     length: usize,
 }
 
 impl Name {
-    /// Reads whole words, because words that were copied byte by byte are slow to read.
     #[inline]
     fn new(text: &[u8]) -> Option<Name> {
-        let words = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-            let middle = match text.len() {
-                ..=16 => 0,
-                17..=NAME_BYTES_MAX => text.get(8..16)?.first_chunk().map(word)?,
-                _ => return None,
-            };
-            [word(first), middle, word(last)]
-        } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-            let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
-            [half(first), 0, half(last)]
-        } else {
-            let all = text.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
-            [all, 0, 0]
-        };
-        Some(Name {
-            words,
+        let mut bytes = [0; NAME_BYTES_MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        let mut name = Name {
             length: text.len(),
-        })
+            ..Name::default()
+        };
+        for (word, bytes) in name.words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        Some(name)
     }
 
     /// The number of its set.
@@ -54,10 +44,6 @@ impl Name {
         }
         (hash >> 40) as usize % SETS
     }
-}
-
-fn word(bytes: &[u8; 8]) -> u64 {
-    u64::from_le_bytes(*bytes)
 }
 
 #[derive(Default)]
