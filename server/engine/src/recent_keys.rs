@@ -11,39 +11,56 @@ const NAME_BYTES_MAX: usize = 24;
 /// The number of sets, of two keys each.
 const SETS: usize = 512;
 
-/// A name of up to [`NAME_BYTES_MAX`] bytes, filled up with zeros, and its length.
+/// A name of up to [`NAME_BYTES_MAX`] bytes: its length, and its first, middle and last bytes, which
+/// overlap. Two names are equal if these are.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Name {
-    words: [u64; NAME_BYTES_MAX / 8],
+    words: [u64; 3],
     length: usize,
 }
 
 impl Name {
+    /// Reads whole words, because words that were copied byte by byte are slow to read.
     #[inline]
     fn new(text: &[u8]) -> Option<Name> {
-        let mut bytes = [0; NAME_BYTES_MAX];
-        bytes.get_mut(..text.len())?.copy_from_slice(text);
-        let mut name = Name {
-            length: text.len(),
-            ..Name::default()
+        let words = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            let middle = match text.len() {
+                ..=16 => 0,
+                17..=NAME_BYTES_MAX => text.get(8..16)?.first_chunk().map(word)?,
+                _ => return None,
+            };
+            [word(first), middle, word(last)]
+        } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+            [half(first), 0, half(last)]
+        } else {
+            let all = text.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+            [all, 0, 0]
         };
-        for (word, bytes) in name.words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        Some(name)
+        Some(Name {
+            words,
+            length: text.len(),
+        })
     }
 
-    /// The number of its set.
+    /// The number of its set. A product is folded, so that each bit of a word changes it.
     #[inline]
     fn set(&self) -> usize {
         // Odd, with bits in random places.
-        const FACTOR: u64 = 0xF135_7AEA_2E62_A9C5;
+        const FACTOR: u128 = 0xF135_7AEA_2E62_A9C5;
         let mut hash = self.length as u64;
         for word in self.words {
-            hash = (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
+            let product = u128::from(hash ^ word) * FACTOR;
+            #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
+            let folded = product as u64 ^ (product >> 64) as u64;
+            hash = folded.rotate_left(23);
         }
-        (hash >> 40) as usize % SETS
+        (hash >> 32) as usize % SETS
     }
+}
+
+fn word(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes)
 }
 
 #[derive(Default)]
