@@ -43,16 +43,19 @@ impl Name {
         })
     }
 
-    /// The number of its set.
+    /// The number of its set. A product is folded, so that each bit of a word changes it.
     #[inline]
     fn set(&self) -> usize {
         // Odd, with bits in random places.
-        const FACTOR: u64 = 0xF135_7AEA_2E62_A9C5;
+        const FACTOR: u128 = 0xF135_7AEA_2E62_A9C5;
         let mut hash = self.length as u64;
         for word in self.words {
-            hash = (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
+            let product = u128::from(hash ^ word) * FACTOR;
+            #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
+            let folded = product as u64 ^ (product >> 64) as u64;
+            hash = folded.rotate_left(23);
         }
-        (hash >> 40) as usize % SETS
+        (hash >> 32) as usize % SETS
     }
 }
 
