@@ -714,6 +714,24 @@ def test_interrupt_leaves_what_was_there(registry: Registry, root: Path) -> None
     assert (root / "node_modules/leaf/new").exists()
 
 
+def test_interrupt_while_npm_is_started_ends_it(
+    root: Path, only_npm: OnlyNpm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_npm("while :; do :; done")
+    real, numbers = os.pidfd_open, []
+
+    def interrupted(number: int, flags: int = 0) -> int:
+        numbers.append(number)
+        signal.raise_signal(signal.SIGINT)
+        return real(number, flags)
+
+    monkeypatch.setattr(os, "pidfd_open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        install("tree", root=root)
+    assert numbers
+    assert not any(is_alive(number) for number in numbers)
+
+
 def test_second_interrupt_does_not_wait(root: Path, tmp_path: Path, only_npm: OnlyNpm) -> None:
     reached = tmp_path / "reached"
     os.mkfifo(reached)

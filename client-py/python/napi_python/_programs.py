@@ -7,11 +7,12 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 # How many bytes of the output are kept, and how long a line may be that is reported.
 _OUTPUT_MAX: Final = 64 * 1024
@@ -56,36 +57,62 @@ def run(  # noqa: PLR0913 - all but the first are options
         OSError: The program cannot be started.
 
     """
-    process = subprocess.Popen(  # noqa: S603 - the caller's program; no shell
-        command,
-        cwd=folder,
-        # A question of a program that it starts is an error, not a wait for an answer.
-        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if separate else subprocess.STDOUT,
-        # No terminal: Ctrl-C reaches this process only, and nothing can ask for a password.
-        start_new_session=True,
-    )
-    streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
-    has_ended = False
+    streams: list[IO[bytes]] = []
+    process, end, has_ended = None, None, False
     try:
-        end = os.pidfd_open(process.pid)
-    except OSError:
-        process.kill()
-        process.wait()
-        for stream in streams:
-            stream.close()
-        raise
-    try:
+        with _delayed_signals():
+            process = subprocess.Popen(  # noqa: S603 - the caller's program; no shell
+                command,
+                cwd=folder,
+                # A question of a program that it starts is an error, not a wait for an answer.
+                env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if separate else subprocess.STDOUT,
+                # No terminal: Ctrl-C reaches this process only, and nothing asks for a password.
+                start_new_session=True,
+            )
+            streams = [one for one in (process.stdout, process.stderr) if one is not None]
+            end = os.pidfd_open(process.pid)
         outputs = _read([stream.fileno() for stream in streams], end, until, report)
         has_ended = True
     finally:
-        _end(process, end, has_ended=has_ended)
+        if process is not None and end is None:
+            process.kill()
+            process.wait()
+        elif process is not None and end is not None:
+            _end(process, end, has_ended=has_ended)
+            os.close(end)
         for stream in streams:
             stream.close()
-        os.close(end)
     return Ended(process.returncode, *outputs)
+
+
+@contextlib.contextmanager
+def _delayed_signals() -> Iterator[None]:
+    """Runs Python's handlers of signals that end a program after the block, not in it.
+
+    An exception of theirs in the middle of a start would leave a process that is known to nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Handlers run in the main thread.
+        yield
+        return
+    came: list[int] = []
+    handlers = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if callable(handler := signal.getsignal(number))
+    }
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _read(
