@@ -28,9 +28,9 @@ QUICK: Final = _names("""
 #: The files that run in all modes with `--modes all` only: they wait, or take long.
 LONG: Final = _names(
     """
-    test_aio test_async_failures test_blocked_loop test_collect test_lent test_long_conversions
-    test_loop test_nested_threads test_packages test_places test_promise
-    test_require test_shown_text test_steps test_threads test_threads_callbacks
+    test_aio test_async_failures test_blocked_loop test_collect test_gather test_lent
+    test_long_conversions test_loop test_nested_threads test_packages test_places
+    test_promise test_require test_shown_text test_steps test_threads test_threads_callbacks
     test_turns
     """
 )
@@ -43,12 +43,15 @@ LEFT_OUT: Final = {
     "other threads that call it get `WrongThreadError`": {
         "caller": _names(
             """
-            test_aio test_async_failures test_blocked_loop test_lent test_nested_threads
-            test_promise test_steps test_threads test_threads_callbacks test_turns
+            test_aio test_async_failures test_blocked_loop test_gather test_lent
+            test_nested_threads test_promise test_steps test_threads test_threads_callbacks
+            test_turns
             """
         ),
     },
-    "what is due waits for a turn of that thread": {"caller": _names("test_loop test_places")},
+    "what is due waits for a turn of that thread": {
+        "caller": _names("test_loop test_places")
+    },
 }
 
 #: The files that run as they are: why, and which.
@@ -105,6 +108,7 @@ LIMITS: Final = [
             test_awaitables::test_results_for_a_dead_host_are_dropped
             test_lent::test_objects_lent_to_a_host_that_dies_are_dropped
             test_lent::test_object_that_comes_back_from_a_dead_process_is_no_breach
+            test_gather::test_gather_fails_with_its_process
             """),
         ends=True,
     ),

@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
-use super::awaiting::{self, Awaiting};
+use super::awaiting;
 use super::extending;
 use super::requests::attribute;
 use crate::errors;
@@ -68,7 +68,7 @@ impl JSFunction {
     }
 
     /// Awaits a function with a method `then`.
-    fn __await__(&self, py: Python<'_>) -> PyResult<Awaiting> {
+    fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         awaiting::follow(py, self.reference(py)?)
     }
 

@@ -6,6 +6,7 @@ mod awaiting;
 mod class;
 mod extending;
 mod function;
+mod future;
 mod object;
 mod promise;
 mod requests;

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyString};
 
-use super::awaiting::{self, Awaiting};
+use super::awaiting;
 use super::requests::attribute;
 use crate::classes::ClassInfo;
 use crate::errors;
@@ -158,7 +158,7 @@ impl JSObject {
     }
 
     /// Awaits any object with a method `then`, as JavaScript does.
-    fn __await__(&self, py: Python<'_>) -> PyResult<Awaiting> {
+    fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         awaiting::follow(py, self.reference())
     }
 
