@@ -20,7 +20,8 @@ def _names(text: str) -> frozenset[str]:
 #: The files that run in all modes in every run.
 QUICK: Final = _names("""
     test_awaitables test_buffers test_callables test_callbacks test_conversions test_dlpack
-    test_errors test_extending test_identity test_iteration test_js_class test_limits test_proxies
+    test_errors test_extending test_identity test_iteration test_js_class test_limits test_objects
+    test_proxies
     test_remote test_scripts_in_depth test_thenables test_values test_views
     test_write_back
     """)

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from napi_python._policy import by_ref, expose
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
+    from napi_python._to_json import to_json
     from napi_python._values import BigInt, Object, undefined
     from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
 
@@ -135,6 +136,7 @@ __all__ = [
     "preallocate_cuda",
     "register",
     "require",
+    "to_json",
     "undefined",
 ]
 
@@ -180,6 +182,7 @@ _LATER: Final = {
     "on_uncaught": "_output",
     "pass_this": "_callables",
     "register": "_convert",
+    "to_json": "_to_json",
     "undefined": "_values",
 }
 

@@ -8,8 +8,10 @@ from collections.abc import (
     Callable,
     Coroutine,
     Generator,
+    ItemsView,
     Iterator,
     Sequence,
+    ValuesView,
 )
 from contextvars import Context
 from datetime import timedelta
@@ -32,6 +34,7 @@ from typing import (
 from typing_extensions import disjoint_base
 
 from napi_python._sandbox import Sandbox, SandboxReport
+from napi_python._values import Object
 
 __version__: Final[str]
 
@@ -85,6 +88,14 @@ class Addon:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
 
 @final
 class Module(Addon):
@@ -109,6 +120,14 @@ class Host:
     def load_addon(self, path: str | os.PathLike[str]) -> Any: ...
     def __enter__(self) -> Self: ...
     def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
@@ -162,6 +181,29 @@ class JSObject:
     def __aiter__(self) -> AsyncIterator[Any]: ...
     def __await__(self) -> Generator[Any, None, Any]: ...
     def __dir__(self) -> list[str]: ...
+    def to_dict(self) -> Object: ...
+    def keys(self) -> list[str]: ...
+    def values(self) -> ValuesView[Any]: ...
+    def items(self) -> ItemsView[str, Any]: ...
+    def __or__(self, other: Any, /) -> Object: ...
+    def __ror__(self, other: Any, /) -> Object: ...
+    def _repr_pretty_(self, printer: Any, cycle: bool, /) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
 
 @final
 class JSIterator:

@@ -6,6 +6,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::awaiting;
 use super::extending;
+use super::keywords;
 use super::requests::attribute;
 use crate::errors;
 use crate::fallible;
@@ -97,16 +98,23 @@ impl JSFunction {
     }
 
     /// Called when `__getattribute__` found nothing.
-    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        Err(errors::no_attribute(slf.as_any(), name))
+    fn __getattr__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        keywords::attribute(slf.as_any(), name)
     }
 
     fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.reference(name.py())?.set(name.as_any(), value)
+        let reference = self.reference(name.py())?;
+        let name = keywords::property(reference, name)?;
+        reference.set(name.as_any(), value)
     }
 
     fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
-        self.reference(name.py())?.delete(name.as_any()).map(drop)
+        let reference = self.reference(name.py())?;
+        let name = keywords::property(reference, name)?;
+        reference.delete(name.as_any()).map(drop)
     }
 
     fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
