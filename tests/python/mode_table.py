@@ -30,9 +30,9 @@ QUICK: Final = _names("""
 LONG: Final = _names(
     """
     test_aio test_async_failures test_blocked_loop test_collect test_gather test_lent
-    test_long_conversions test_loop test_nested_threads test_packages test_places
+    test_long_conversions test_loop test_nested_threads test_on test_packages test_places
     test_promise test_require test_shown_text test_steps test_threads test_threads_callbacks
-    test_turns
+    test_trio test_turns
     """
 )
 
@@ -51,7 +51,7 @@ LEFT_OUT: Final = {
         ),
     },
     "what is due waits for a turn of that thread": {
-        "caller": _names("test_loop test_places")
+        "caller": _names("test_loop test_places test_trio")
     },
 }
 
@@ -110,6 +110,7 @@ LIMITS: Final = [
             test_lent::test_objects_lent_to_a_host_that_dies_are_dropped
             test_lent::test_object_that_comes_back_from_a_dead_process_is_no_breach
             test_gather::test_gather_fails_with_its_process
+            test_trio::test_wait_ends_with_the_process
             """),
         ends=True,
     ),

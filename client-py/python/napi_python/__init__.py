@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         StaleHandleError,
         WrongThreadError,
     )
+    from napi_python._events import on
     from napi_python._install import InstalledPackage, install
     from napi_python._output import on_uncaught
     from napi_python._policy import by_ref, expose
@@ -130,6 +131,7 @@ __all__ = [
     "js_class",
     "load_addon",
     "new_object",
+    "on",
     "on_uncaught",
     "open_host",
     "pass_this",
@@ -179,6 +181,7 @@ _LATER: Final = {
     "expose": "_policy",
     "install": "_install",
     "js_class": "_classes",
+    "on": "_events",
     "on_uncaught": "_output",
     "pass_this": "_callables",
     "register": "_convert",
