@@ -82,7 +82,7 @@ impl LoadedAddon {
                 };
                 if promise.get().is_pending() {
                     let error = self.ended(generation);
-                    promise.get().settle(py, Outcome::rejected(py, error));
+                    Promise::settle(&promise, Outcome::rejected(py, error));
                 }
             });
             LentObject::release_all(py, lent);

@@ -332,7 +332,7 @@ fn _run_beside<'py>(
             "an object of a host is needed",
         ));
     };
-    let request = Request::to(None);
+    let request = Request::to(reference.home());
     reference
         .addon()
         .request(proxy.py(), calls::RunScript, request, &(source.as_any(),))

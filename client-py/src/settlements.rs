@@ -68,8 +68,7 @@ pub(crate) fn settle(
             .as_ref()
             .and_then(|proxy| proxy.cast::<Promise>().ok());
         // An id can be that of a later object, and an old promise can have another subscription.
-        let subscribed =
-            promise.and_then(|it| Some((it.get(), it.get().subscribed_by(subscription)?)));
+        let subscribed = promise.and_then(|it| Some((it, it.get().subscribed_by(subscription)?)));
         let Some((promise, is_pending)) = subscribed else {
             if let Some(Outcome::Rejected(error)) = outcome {
                 result = denials.put_back(py, &error).and(result);
@@ -78,8 +77,10 @@ pub(crate) fn settle(
         };
         is_any |= is_pending;
         match outcome {
-            Some(outcome) => promise.settle(py, outcome),
-            None if promise.unsubscribe() => result = promise.request_outcome(py).and(result),
+            Some(outcome) => Promise::settle(promise, outcome),
+            None if promise.get().unsubscribe() => {
+                result = Promise::request_outcome(promise).and(result);
+            }
             None => {}
         }
     }

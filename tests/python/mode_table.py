@@ -20,7 +20,8 @@ def _names(text: str) -> frozenset[str]:
 #: The files that run in all modes in every run.
 QUICK: Final = _names("""
     test_awaitables test_buffers test_callables test_callbacks test_conversions test_dlpack
-    test_errors test_extending test_identity test_iteration test_js_class test_limits test_proxies
+    test_errors test_extending test_identity test_iteration test_js_class test_limits test_objects
+    test_proxies
     test_remote test_scripts_in_depth test_thenables test_values test_views
     test_write_back
     """)
@@ -28,10 +29,10 @@ QUICK: Final = _names("""
 #: The files that run in all modes with `--modes all` only: they wait, or take long.
 LONG: Final = _names(
     """
-    test_aio test_async_failures test_blocked_loop test_collect test_completion test_lent
-    test_long_conversions test_loop test_nested_threads test_packages test_places test_promise
-    test_require test_shown_text test_steps test_threads test_threads_callbacks
-    test_turns
+    test_aio test_async_failures test_blocked_loop test_collect test_completion test_gather
+    test_lent test_long_conversions test_loop test_nested_threads test_on test_packages test_places
+    test_promise test_require test_shown_text test_steps test_threads test_threads_callbacks
+    test_trio test_turns
     """
 )
 
@@ -43,12 +44,15 @@ LEFT_OUT: Final = {
     "other threads that call it get `WrongThreadError`": {
         "caller": _names(
             """
-            test_aio test_async_failures test_blocked_loop test_lent test_nested_threads
-            test_promise test_steps test_threads test_threads_callbacks test_turns
+            test_aio test_async_failures test_blocked_loop test_gather test_lent
+            test_nested_threads test_promise test_steps test_threads test_threads_callbacks
+            test_turns
             """
         ),
     },
-    "what is due waits for a turn of that thread": {"caller": _names("test_loop test_places")},
+    "what is due waits for a turn of that thread": {
+        "caller": _names("test_loop test_places test_trio")
+    },
 }
 
 #: The files that run as they are: why, and which.
@@ -107,6 +111,8 @@ LIMITS: Final = [
             test_awaitables::test_results_for_a_dead_host_are_dropped
             test_lent::test_objects_lent_to_a_host_that_dies_are_dropped
             test_lent::test_object_that_comes_back_from_a_dead_process_is_no_breach
+            test_gather::test_gather_fails_with_its_process
+            test_trio::test_wait_ends_with_the_process
             """),
         ends=True,
     ),

@@ -289,5 +289,5 @@ print("end")
 
 def test_aio_needs_a_loop(js: Script) -> None:
     call = aio(js)("1")
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(RuntimeError, match="needs a running asyncio loop"):
         call.__await__().send(None)

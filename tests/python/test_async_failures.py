@@ -193,7 +193,7 @@ def test_cancelled_wait_leaves_the_promise_alone(js: Script) -> None:
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(promise, 0.01)
-        waiting, other = asyncio.ensure_future(promise), asyncio.ensure_future(promise)
+        waiting, other = asyncio.create_task(promise), asyncio.create_task(promise)
         await asyncio.sleep(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

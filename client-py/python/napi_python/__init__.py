@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         StaleHandleError,
         WrongThreadError,
     )
+    from napi_python._events import on
     from napi_python._executor import AddonPool
     from napi_python._install import InstalledPackage, install
     from napi_python._output import on_uncaught
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from napi_python._references import ExportReference
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
+    from napi_python._to_json import to_json
     from napi_python._tracing import TracedExports, TracedPromise, trace_calls
     from napi_python._values import BigInt, Object, undefined
     from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
@@ -141,12 +143,14 @@ __all__ = [
     "js_class",
     "load_addon",
     "new_object",
+    "on",
     "on_uncaught",
     "open_host",
     "pass_this",
     "preallocate_cuda",
     "register",
     "require",
+    "to_json",
     "trace_calls",
     "undefined",
 ]
@@ -197,9 +201,11 @@ _LATER: Final = {
     "expose": "_policy",
     "install": "_install",
     "js_class": "_classes",
+    "on": "_events",
     "on_uncaught": "_output",
     "pass_this": "_callables",
     "register": "_convert",
+    "to_json": "_to_json",
     "trace_calls": "_tracing",
     "undefined": "_values",
 }

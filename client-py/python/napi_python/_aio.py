@@ -41,8 +41,14 @@ def aio(function: Callable[_P, _R], /) -> Callable[_P, Awaitable[_R]]:
 
     @functools.wraps(function, assigned=(), updated=())
     async def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        loop = _loops.running_loop()
+        if loop is None:
+            raise RuntimeError(
+                "aio needs a running asyncio loop: in trio write "
+                "`await trio.to_thread.run_sync(f, ...)`, elsewhere call the function itself"
+            )
         context = contextvars.copy_context()
-        context.run(_loops.awaiting_loop.set, asyncio.get_running_loop())
+        context.run(_loops.awaiting_loop.set, loop)
         work = functools.partial(context.run, function, *args, **kwargs)
         future: concurrent.futures.Future[_R] = concurrent.futures.Future()
         _callers.submit(functools.partial(_run, future, work))
@@ -168,6 +174,30 @@ def _watch_now(promise: Promise) -> None:
     # request with any error; the thread must go on.
     with contextlib.suppress(Exception):
         promise._watch()  # noqa: SLF001 - one package
+
+
+# At run time the class takes no parameter in every version of Python that has it.
+class _PromiseFuture(concurrent.futures.Future):  # type: ignore[type-arg]
+    promise: Promise
+
+
+def future_of(promise: Promise) -> concurrent.futures.Future[Any]:
+    """Returns a future that is settled as a promise is, in the thread that settles it."""
+    future = _PromiseFuture()
+    # The host settles a promise that is alive.
+    future.promise = promise
+    # It cannot be cancelled, since the promise goes on.
+    future.set_running_or_notify_cancel()
+
+    def settle(settled: Promise) -> None:
+        error = settled.exception()
+        if error is None:
+            future.set_result(settled.result())
+        else:
+            future.set_exception(error)
+
+    promise._when_settled(settle)  # noqa: SLF001 - one package
+    return future
 
 
 def _settle_now(settler: _Settler, value: object, rejected: bool) -> None:  # noqa: FBT001 - of `_settle`

@@ -73,14 +73,13 @@ async def read_async(iterator: JSObject) -> AsyncGenerator[Any, Any]:
     """
     result = iterator.next()
     while True:
-        item = await _item(result)
+        item = await _item(iterator, result)
         if item is None:
             return
         try:
             sent = yield item[0]
         except GeneratorExit:
-            if getattr(iterator, "return", None) is not None:
-                await _settled(getattr(iterator, "return")())
+            await settled(_leave(iterator))
             raise
         except Exception as error:
             if getattr(iterator, "throw", None) is None:
@@ -90,13 +89,27 @@ async def read_async(iterator: JSObject) -> AsyncGenerator[Any, Any]:
             result = iterator.next() if sent is None else iterator.next(sent)
 
 
-async def _settled(value: object) -> object:
+async def settled(value: object) -> object:
+    """Returns the outcome of a promise, or the value itself."""
     return await value if isinstance(value, Promise) else value
 
 
-async def _item(result: object) -> tuple[Any] | None:
+def _leave(iterator: JSObject) -> object:
+    """Calls the `return` of an iterator, if there is one."""
+    leave = getattr(iterator, "return", None)
+    return None if leave is None else leave()
+
+
+async def _item(iterator: JSObject, result: object) -> tuple[Any] | None:
     """Returns the item of a step, alone in a tuple, or None at the end."""
-    stepped = await _settled(result)
+    try:
+        stepped = await settled(result)
+    except Exception:
+        raise
+    except BaseException:
+        # The wait was cancelled, and nothing can read the rest.
+        _leave(iterator)
+        raise
     if isinstance(stepped, dict):
         done, value = stepped.get("done"), stepped.get("value")
     elif isinstance(stepped, JSObject):

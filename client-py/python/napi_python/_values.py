@@ -6,6 +6,7 @@ Native code looks these classes up by name, and has dates and members of enums c
 from __future__ import annotations
 
 import datetime as dt
+import keyword
 import math
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -52,17 +53,20 @@ class Object(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
+            key = _key(self, name)
+            if key in self:
+                return self[key]
             raise _absent(self, name) from None
 
     def __setattr__(self, name: str, value: object) -> None:
         if hasattr(dict, name):
             text = f"{name!r} is a method of dict; set the item with obj[{name!r}] = ..."
             raise AttributeError(text)
-        self[name] = value
+        self[_key(self, name)] = value
 
     def __delattr__(self, name: str) -> None:
         try:
-            del self[name]
+            del self[_key(self, name)]
         except KeyError:
             raise _absent(self, name) from None
 
@@ -74,6 +78,12 @@ class Object(dict[str, Any]):
 
     def __copy__(self) -> Object:
         return Object(self)
+
+
+def _key(owner: Object, name: str) -> str:
+    """Returns the key of an attribute: for `raise_`, if there is none, `raise`."""
+    is_keyword = name.endswith("_") and keyword.iskeyword(name[:-1])
+    return name[:-1] if is_keyword and name not in owner else name
 
 
 def _absent(owner: Object, name: str) -> AttributeError:

@@ -2,17 +2,19 @@
 
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hostd_protocol::calls;
 use hostd_protocol::message::LoadRequest;
 use hostd_protocol::parts::Record;
 use hostd_protocol::value::HostKind;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::extending;
+use super::keywords;
 use super::object::delete;
 use super::requests::attribute;
 use crate::call::call;
@@ -28,6 +30,17 @@ use crate::sandbox;
 use crate::turn;
 use crate::turns::TurnCondition;
 
+fn enter_async<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let enter = fallible::import(value.py(), "napi_python._closing", "enter")?;
+    call(&enter, (value,))
+}
+
+/// A coroutine that ends the process.
+fn leave_async<'py>(host: &Bound<'py, Host>) -> PyResult<Bound<'py, PyAny>> {
+    let leave = fallible::import(host.py(), "napi_python._closing", "leave")?;
+    call(&leave, (host,))
+}
+
 #[pymethods]
 impl Addon {
     fn __getattr__<'py>(
@@ -37,17 +50,26 @@ impl Addon {
         if is_dunder(&name.to_string_lossy()) {
             return Err(errors::no_attribute(slf.as_any(), name));
         }
-        attribute(slf.as_any(), Reference::Exports(&slf.get().addon), name)
+        match attribute(slf.as_any(), Reference::Exports(&slf.get().addon), name) {
+            Err(error) if error.is_instance_of::<PyAttributeError>(name.py()) => {
+                keywords::attribute(slf.as_any(), name)
+            }
+            found => found,
+        }
     }
 
     fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        Reference::Exports(&self.addon).set(name.as_any(), value)?;
-        self.addon.forget_export(name.py(), name)
+        let exports = Reference::Exports(&self.addon);
+        let name = keywords::property(exports, name)?;
+        exports.set(name.as_any(), value)?;
+        self.addon.forget_export(name.py(), &name)
     }
 
     fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
-        delete(Reference::Exports(&self.addon), name.as_any())?;
-        self.addon.forget_export(name.py(), name)
+        let exports = Reference::Exports(&self.addon);
+        let name = keywords::property(exports, name)?;
+        delete(exports, name.as_any())?;
+        self.addon.forget_export(name.py(), &name)
     }
 
     #[pyo3(signature = (*args, **kwargs))]
@@ -101,6 +123,20 @@ impl Addon {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
         self.addon.close(py)
+    }
+
+    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        enter_async(slf.as_any())
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __aexit__<'py>(
+        &self,
+        py: Python<'py>,
+        _exception: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let addon = Arc::clone(&self.addon);
+        leave_async(&Bound::new(py, Host { addon })?)
     }
 
     fn __repr__(&self) -> String {
@@ -209,6 +245,18 @@ impl Host {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
         self.addon.close(py)
+    }
+
+    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        enter_async(slf.as_any())
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __aexit__<'py>(
+        slf: &Bound<'py, Self>,
+        _exception: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        leave_async(slf)
     }
 
     /// Calls a function as one step: no event of the addon comes before it returns.

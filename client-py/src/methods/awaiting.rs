@@ -20,6 +20,7 @@ use crate::call::call;
 use crate::deadline::Deadline;
 use crate::errors;
 use crate::exchange::suspended;
+use crate::fallible;
 use crate::proxy::await_future::{AwaitFuture, is_done};
 use crate::proxy::{Promise, Reference};
 use crate::turns::running_loop;
@@ -75,12 +76,25 @@ fn ended(py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> PyErr {
 
 fn no_loop() -> PyErr {
     errors::raised::<PyRuntimeError>(
-        "a promise can only be awaited on a running asyncio loop; elsewhere, call its result()",
+        "a promise can only be awaited on a running asyncio loop or in trio; elsewhere, call its \
+         result()",
     )
 }
 
+/// What `await` in a task of trio iterates over: see `_trio`. None elsewhere.
+fn await_in_trio<'py>(promise: &Bound<'py, Promise>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = promise.py();
+    let modules = py.import("sys")?.getattr(intern!(py, "modules"))?;
+    if !modules.contains(intern!(py, "trio"))? {
+        return Ok(None);
+    }
+    let wait = fallible::import(py, "napi_python._trio", "wait")?;
+    let awaited = call(&wait, (promise,))?;
+    Ok((!awaited.is_none()).then_some(awaited))
+}
+
 /// An `await` of an object of the host that is no promise: of a promise that follows it.
-pub(super) fn follow(py: Python<'_>, object: Reference<'_>) -> PyResult<Awaiting> {
+pub(super) fn follow<'py>(py: Python<'py>, object: Reference<'_>) -> PyResult<Bound<'py, PyAny>> {
     let promise = object.request(py, calls::Follow, &(object,))?;
     match promise.cast::<Promise>() {
         Ok(promise) => Awaiting::of(promise),
@@ -139,20 +153,20 @@ fn leave(py: Python<'_>, promise: &Promise, futures: &[Bound<'_, PyAny>]) {
 /// Has the host send a notice when a promise is settled. If the host runs something, which may be the
 /// callback of a thread that waits for this loop, or that is unknown, a thread sends the request.
 pub(super) fn subscribe(promise: &Bound<'_, Promise>, deadline: Option<Deadline>) -> PyResult<()> {
-    let (py, this) = (promise.py(), promise.get());
+    let this = promise.get();
     let addon = &this.handle.addon;
     if this.is_subscribed() {
         return Ok(());
     }
     if suspended::generation(addon).is_some() {
-        return this.request_outcome_if(py, None, deadline);
+        return Promise::request_outcome_if(promise, None, deadline);
     }
     // A request to a host that has ended fails at once.
     if addon.is_current(&this.handle.generation) && !addon.client()?.sees_top() {
         return subscribe_later(promise, addon.number);
     }
     let declined = Cell::new(false);
-    match this.request_outcome_if(py, Some(&declined), deadline) {
+    match Promise::request_outcome_if(promise, Some(&declined), deadline) {
         Err(_) if declined.get() => subscribe_later(promise, addon.number),
         requested => requested,
     }
@@ -169,7 +183,7 @@ fn subscribe_later(promise: &Bound<'_, Promise>, addon: u64) -> PyResult<()> {
 }
 
 /// Coroutines that the addon gets in a thread without a loop can run on this one: see `_loops`.
-fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn note_loop(py: Python<'_>, addon: u64, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
     static NOTE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let note = NOTE.import(py, "napi_python._loops", "note")?;
     call(note, (addon, event_loop)).map(drop)
@@ -184,15 +198,18 @@ pub(super) struct Awaiting {
 }
 
 impl Awaiting {
-    pub(super) fn of(promise: &Bound<'_, Promise>) -> PyResult<Self> {
+    /// What `__await__` of a promise returns: an `Awaiting`, or in a task of trio a coroutine's.
+    pub(super) fn of<'py>(promise: &Bound<'py, Promise>) -> PyResult<Bound<'py, PyAny>> {
+        let py = promise.py();
         // A settled one needs no loop.
-        if promise.get().is_pending() && running_loop(promise.py())?.is_none() {
-            return Err(no_loop());
+        if promise.get().is_pending() && running_loop(py)?.is_none() {
+            return await_in_trio(promise)?.ok_or_else(no_loop);
         }
-        Ok(Self {
+        let awaiting = Self {
             promise: promise.clone().unbind(),
             future: Mutex::new(None),
-        })
+        };
+        Ok(Bound::new(py, awaiting)?.into_any())
     }
 
     fn leave(&self, py: Python<'_>, future: Py<PyAny>) {

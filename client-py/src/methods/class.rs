@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::extending;
+use super::keywords;
 use super::requests::attribute;
 use crate::errors;
 use crate::fallible;
@@ -83,15 +84,20 @@ impl JSClass {
     }
 
     /// Called when `__getattribute__` found nothing.
-    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        Err(errors::no_attribute(slf.as_any(), name))
+    fn __getattr__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        keywords::attribute(slf.as_any(), name)
     }
 
     fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = keywords::property(self.reference(), name)?;
         self.reference().set(name.as_any(), value)
     }
 
     fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let name = keywords::property(self.reference(), name)?;
         self.reference().delete(name.as_any()).map(drop)
     }
 

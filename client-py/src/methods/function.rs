@@ -4,8 +4,9 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
-use super::awaiting::{self, Awaiting};
+use super::awaiting;
 use super::extending;
+use super::keywords;
 use super::requests::attribute;
 use crate::errors;
 use crate::fallible;
@@ -69,7 +70,7 @@ impl JSFunction {
     }
 
     /// Awaits a function with a method `then`.
-    fn __await__(&self, py: Python<'_>) -> PyResult<Awaiting> {
+    fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         awaiting::follow(py, self.reference(py)?)
     }
 
@@ -98,16 +99,23 @@ impl JSFunction {
     }
 
     /// Called when `__getattribute__` found nothing.
-    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        Err(errors::no_attribute(slf.as_any(), name))
+    fn __getattr__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        keywords::attribute(slf.as_any(), name)
     }
 
     fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.reference(name.py())?.set(name.as_any(), value)
+        let reference = self.reference(name.py())?;
+        let name = keywords::property(reference, name)?;
+        reference.set(name.as_any(), value)
     }
 
     fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
-        self.reference(name.py())?.delete(name.as_any()).map(drop)
+        let reference = self.reference(name.py())?;
+        let name = keywords::property(reference, name)?;
+        reference.delete(name.as_any()).map(drop)
     }
 
     fn __dir__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

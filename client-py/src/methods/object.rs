@@ -11,16 +11,22 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyString};
 
-use super::awaiting::{self, Awaiting};
+use super::awaiting;
+use super::keywords;
+use super::preview;
 use super::requests::attribute;
+use crate::call::{call, method};
 use crate::classes::ClassInfo;
 use crate::errors;
 use crate::exchange::Request;
-use crate::fallible;
+use crate::fallible::{self, Arguments};
 use crate::names::{self, Names, is_dunder};
 use crate::pickling;
 use crate::proxy::function::Target;
 use crate::proxy::{JSFunction, JSIterator, JSObject, Reference};
+
+/// The methods that Python has for an object without properties of these names.
+const METHODS: [&str; 5] = ["to_dict", "keys", "values", "items", "_repr_pretty_"];
 
 impl JSObject {
     /// Its class, requested once per class and process; None for an object without one.
@@ -91,18 +97,88 @@ impl JSObject {
         attribute(slf.as_any(), slf.get().reference(), name)
     }
 
-    /// Called when `__getattribute__` found nothing.
-    fn __getattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        Err(errors::no_attribute(slf.as_any(), name))
+    /// Called when `__getattribute__` found nothing: a property comes before a method of Python.
+    fn __getattr__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if name.to_str().is_ok_and(|name| METHODS.contains(&name)) {
+            return Names::get(py)?.generic_getattr.bind(py).call1((slf, name));
+        }
+        keywords::attribute(slf.as_any(), name)
     }
 
     fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = keywords::property(self.reference(), name)?;
         self.reference().set(name.as_any(), value)
     }
 
     fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
-        slf.get()
-            .delete(name.as_any(), || errors::no_attribute(slf.as_any(), name))
+        let property = keywords::property(slf.get().reference(), name)?;
+        slf.get().delete(property.as_any(), || {
+            errors::no_attribute(slf.as_any(), name)
+        })
+    }
+
+    /// Its enumerable own properties, as `{...object}` has them.
+    fn to_dict<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        by_python(slf, "to_dict", (slf,))
+    }
+
+    /// The names of its enumerable own properties.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.reference().keys(py, false)
+    }
+
+    /// The values of its enumerable own properties.
+    fn values<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::to_dict(slf)?.call_method0(intern!(slf.py(), "values"))
+    }
+
+    /// The names and values of its enumerable own properties.
+    fn items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::to_dict(slf)?.call_method0(intern!(slf.py(), "items"))
+    }
+
+    fn __or__<'py>(
+        slf: &Bound<'py, Self>,
+        other: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        by_python(slf, "merged", (slf, other))
+    }
+
+    fn __ror__<'py>(
+        slf: &Bound<'py, Self>,
+        other: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        by_python(slf, "merged", (other, slf))
+    }
+
+    fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        by_python(slf, "enter", (slf, false))
+    }
+
+    fn __exit__(
+        slf: &Bound<'_, Self>,
+        _kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        by_python(slf, "leave", (slf, false, error)).map(drop)
+    }
+
+    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        by_python(slf, "enter_async", (slf,))
+    }
+
+    fn __aexit__<'py>(
+        slf: &Bound<'py, Self>,
+        _kind: &Bound<'py, PyAny>,
+        error: &Bound<'py, PyAny>,
+        _traceback: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        by_python(slf, "leave_async", (slf, error))
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -159,7 +235,7 @@ impl JSObject {
     }
 
     /// Awaits any object with a method `then`, as JavaScript does.
-    fn __await__(&self, py: Python<'_>) -> PyResult<Awaiting> {
+    fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         awaiting::follow(py, self.reference())
     }
 
@@ -171,18 +247,42 @@ impl JSObject {
         slf.get().reference().text(slf.py())
     }
 
-    fn __repr__(&self, py: Python<'_>) -> String {
-        match self.class.get() {
-            Some(class) if !class.name.is_empty() => {
-                format!("<JSObject {}>", names::shown(py, &class.name))
-            }
+    /// Its class and its first properties; without those where the host is busy or has ended.
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get().class.get();
+        let preview = preview::of(slf)?.or_else(|| {
+            let name = &class?.name;
+            Some(names::shown(slf.py(), name))
+        });
+        Ok(match preview {
+            Some(preview) if !preview.is_empty() => format!("<JSObject {preview}>"),
             _ => "<JSObject>".to_owned(),
-        }
+        })
+    }
+
+    /// What `IPython` shows.
+    fn _repr_pretty_(
+        slf: &Bound<'_, Self>,
+        printer: &Bound<'_, PyAny>,
+        _cycle: bool,
+    ) -> PyResult<()> {
+        let shown = fallible::string(slf.py(), &Self::__repr__(slf)?)?;
+        method(printer, intern!(slf.py(), "text"), (shown,)).map(drop)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         pickling::reduce(slf.as_any())
     }
+}
+
+/// Calls a function of `_objects.py`.
+fn by_python<'py>(
+    object: &Bound<'py, JSObject>,
+    name: &str,
+    arguments: impl Arguments<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let function = fallible::import(object.py(), "napi_python._objects", name)?;
+    call(&function, arguments)
 }
 
 fn no_key(key: &Bound<'_, PyAny>) -> PyErr {

@@ -48,7 +48,7 @@ pub(crate) fn proxy<'py>(
     };
     generation.remember(id, &new)?;
     if let Ok(promise) = new.cast::<Promise>() {
-        promise.get().stored(py);
+        Promise::stored(promise);
         adopt_provisionally(addon, py)?;
     }
     Ok(new)

@@ -5,6 +5,7 @@ mod addon;
 pub(crate) mod await_future;
 pub(crate) mod class;
 mod create;
+pub(crate) mod done_callback;
 pub(crate) mod function;
 mod object;
 pub(crate) mod opaque;

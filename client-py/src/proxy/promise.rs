@@ -11,6 +11,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 
 use super::await_future::AwaitFuture;
+use super::done_callback::DoneCallback;
 use crate::handle::Handle;
 
 /// A JavaScript promise.
@@ -25,6 +26,11 @@ struct State {
     /// The number of the settlement subscription; zero if the host will send no notice.
     subscription: u32,
     awaits: Vec<AwaitFuture>,
+    callbacks: Vec<DoneCallback>,
+    /// Whether `cancel` ended the wait of a callback.
+    is_cancelled: bool,
+    /// The loop on which callbacks are due whose wait `cancel` ended.
+    cancelling: Option<Py<PyAny>>,
     /// The threads that wait for it.
     threads: Vec<Thread>,
     outcome: Option<Outcome>,
@@ -64,33 +70,42 @@ impl Promise {
 
     /// Its proxy is in the generation's table from now on. A notice that arrived before is requested
     /// again, and if the generation has ended before, the promise is rejected here.
-    pub(crate) fn stored(&self, py: Python<'_>) {
+    pub(crate) fn stored(slf: &Bound<'_, Self>) {
+        let this = slf.get();
         let Handle {
             addon, generation, ..
-        } = &self.handle;
+        } = &this.handle;
         if generation.end().is_some() {
             let error = addon.ended(generation);
-            self.settle(py, Outcome::rejected(py, error));
+            Self::settle(slf, Outcome::rejected(slf.py(), error));
         }
-        let mut state = lock(&self.state);
-        if state.subscription != 0 && generation.was_settled(self.handle.id, state.subscription) {
+        let mut state = lock(&this.state);
+        if state.subscription != 0 && generation.was_settled(this.handle.id, state.subscription) {
             state.subscription = 0;
         }
     }
 
     /// Stores the outcome and wakes the waiters. The first outcome is kept.
-    pub(crate) fn settle(&self, py: Python<'_>, outcome: Outcome) {
-        let (awaits, threads) = {
-            let mut state = lock(&self.state);
+    pub(crate) fn settle(slf: &Bound<'_, Self>, outcome: Outcome) {
+        let this = slf.get();
+        let (awaits, callbacks, threads) = {
+            let mut state = lock(&this.state);
             if state.outcome.is_some() {
                 return;
             }
             state.outcome = Some(outcome);
-            (mem::take(&mut state.awaits), mem::take(&mut state.threads))
+            (
+                mem::take(&mut state.awaits),
+                mem::take(&mut state.callbacks),
+                mem::take(&mut state.threads),
+            )
         };
         threads.iter().for_each(Thread::unpark);
         for future in awaits {
-            future.resolve(py, &self.handle.generation);
+            future.resolve(slf.py(), &this.handle.generation);
+        }
+        for callback in callbacks {
+            callback.run(slf.as_any(), &this.handle.generation);
         }
     }
 
@@ -114,7 +129,7 @@ impl Promise {
     pub(crate) fn unsubscribe(&self) -> bool {
         let mut state = lock(&self.state);
         state.subscription = 0;
-        !state.awaits.is_empty() || !state.threads.is_empty()
+        !state.awaits.is_empty() || !state.threads.is_empty() || !state.callbacks.is_empty()
     }
 
     /// Adds an `await`. If the promise is settled already, returns the future and the outcome.
@@ -153,6 +168,53 @@ impl Promise {
         gone.collect()
     }
 
+    /// Adds a callback. If the promise is settled already, returns it.
+    pub(crate) fn add_callback(&self, callback: DoneCallback) -> Result<(), DoneCallback> {
+        let mut state = lock(&self.state);
+        if state.outcome.is_some() {
+            return Err(callback);
+        }
+        state.callbacks.push(callback);
+        Ok(())
+    }
+
+    /// Takes out the callbacks that are chosen, of which Python code may run when they are dropped. No
+    /// code may run in `is_chosen`.
+    pub(crate) fn take_callbacks(
+        &self,
+        is_chosen: impl FnMut(&mut DoneCallback) -> bool,
+    ) -> Vec<DoneCallback> {
+        let mut state = lock(&self.state);
+        state.callbacks.extract_if(.., is_chosen).collect()
+    }
+
+    /// Reads the callbacks. No code of Python may run in `read`.
+    pub(crate) fn read_callbacks<R>(&self, read: impl FnOnce(&[DoneCallback]) -> R) -> R {
+        read(&lock(&self.state).callbacks)
+    }
+
+    /// Sets on which loop callbacks are due whose wait `cancel` ended. Returns the former one.
+    pub(crate) fn set_cancelling(&self, event_loop: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+        let mut state = lock(&self.state);
+        state.is_cancelled |= event_loop.is_some();
+        mem::replace(&mut state.cancelling, event_loop)
+    }
+
+    /// Whether callbacks are due on this loop whose wait `cancel` ended.
+    pub(crate) fn is_cancelling(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        let state = lock(&self.state);
+        state
+            .cancelling
+            .as_ref()
+            .is_some_and(|it| it.is(event_loop))
+    }
+
+    /// Whether it is pending, and `cancel` ended the wait of a callback.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let state = lock(&self.state);
+        state.is_cancelled && state.outcome.is_none()
+    }
+
     pub(crate) fn is_pending(&self) -> bool {
         lock(&self.state).outcome.is_none()
     }
@@ -188,6 +250,7 @@ impl Promise {
         let Ok(state) = self.state.try_lock() else {
             return Ok(());
         };
+        visit.call(&state.cancelling)?;
         match &state.outcome {
             Some(Outcome::Fulfilled(value)) => visit.call(value)?,
             Some(Outcome::Rejected(error)) => visit.call(error)?,
@@ -196,7 +259,11 @@ impl Promise {
         state
             .awaits
             .iter()
-            .try_for_each(|future| future.traverse(visit))
+            .try_for_each(|future| future.traverse(visit))?;
+        state
+            .callbacks
+            .iter()
+            .try_for_each(|callback| callback.traverse(visit))
     }
 
     pub(crate) fn clear(&self) {
