@@ -138,7 +138,7 @@ fn choose(
     static PARTIAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = event_loop.py();
     let (current, partial) = (
-        current_task(py)?,
+        current_task(event_loop)?,
         PARTIAL.import(py, "functools", "partial")?,
     );
     let all: Vec<(Py<PyAny>, Py<PyAny>)> = promise.read_callbacks(|callbacks| {

@@ -52,15 +52,17 @@ impl LoopPlace {
             event_loop: event_loop.clone().unbind(),
             thread: thread::current().id(),
             context: context.unbind(),
-            task: current_task(py)?.unbind(),
+            task: current_task(event_loop)?.unbind(),
         })
     }
 }
 
-/// The task that runs in this thread; None outside of one.
-pub(crate) fn current_task(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+/// The task that runs on a loop; None outside of one. Without the loop, asyncio would look for it by a
+/// system call.
+pub(crate) fn current_task<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    call(CURRENT.import(py, "asyncio", "current_task")?, ())
+    let current = CURRENT.import(event_loop.py(), "asyncio", "current_task")?;
+    call(current, (event_loop,))
 }
 
 impl DoneCallback {
