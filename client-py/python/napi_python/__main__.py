@@ -7,14 +7,14 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from napi_python import _install_command
+from napi_python import _install_command, _stubs_command
 from napi_python._native import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Each adds its command to the parser, with the function that runs it as the default `run`.
-_COMMANDS = (_install_command,)
+_COMMANDS = (_install_command, _stubs_command)
 _INTERRUPTED = 128 + signal.SIGINT
 
 
