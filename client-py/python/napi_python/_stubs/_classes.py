@@ -27,6 +27,12 @@ _ITERATION: Final = {
 }
 
 
+def filled(body: list[str]) -> list[str]:
+    """Returns the body of a class, which has more than comments."""
+    is_empty = all(line.lstrip().startswith("#") for line in body)
+    return [*body, f"{_INDENT}..."] if is_empty else body
+
+
 class Classes:
     """Writes the definitions that have members."""
 
@@ -83,7 +89,7 @@ class Classes:
                 body += self._constructor(shape, environment)
                 body += self.statics(shape)
             body += self.body(own, is_data=is_data, name=name)
-        self._definitions.add([head, *(body or [f"{_INDENT}..."])])
+        self._definitions.add([head, *filled(body)])
 
     def _bases(
         self, entity: m.Entity, shape: m.Shape, environment: Environment
@@ -144,7 +150,7 @@ class Classes:
         if variables:
             bases.append(f"Generic[{', '.join(variables)}]")
         head = f"class {name}({', '.join(bases)}):" if bases else f"class {name}:"
-        self._definitions.add([head, *(body or [f"{_INDENT}..."])])
+        self._definitions.add([head, *filled(body)])
 
     def body(self, flat: Flat, *, is_data: bool, name: str) -> list[str]:
         lines: list[str] = []
@@ -285,11 +291,13 @@ class Classes:
             return f"{required}[{text}]" if optional and not is_open else text
 
         keys = [key for key, _, _, _ in fields]
-        if all(is_attribute(key) for key in keys):
+        if variables or all(is_attribute(key) for key in keys):
             generic = f", Generic[{', '.join(variables)}]" if variables else ""
             lines = [f"class {name}({typed}{generic}{total}):", *docstring(doc, _INDENT)]
             for key, text, optional, comment in fields:
-                lines.append(f"{_INDENT}{key}: {written(text, optional=optional)}{comment}")
+                # Only a class is generic, and only names are keys of a class.
+                if self._is_shown(key, lines, is_data=False):
+                    lines.append(f"{_INDENT}{key}: {written(text, optional=optional)}{comment}")
         else:
             # Keys that Python has no names for.
             lines = [f"{name} = {typed}(", f'{_INDENT}"{name}",', f"{_INDENT}{{"]
@@ -297,9 +305,9 @@ class Classes:
                 shown = written(text, optional=optional)
                 lines.append(f"{_INDENT * 2}{key!r}: {shown},{comment}")
             lines += [f"{_INDENT}}},", *([f"{_INDENT}total=False,"] if is_open else []), ")"]
-        if len(lines) == 1:
-            lines.append(f"{_INDENT}...")
-        self._definitions.add(lines)
+            self._definitions.add(lines)
+            return
+        self._definitions.add([lines[0], *filled(lines[1:])])
 
     # --- Enums ---
 
@@ -313,4 +321,4 @@ class Classes:
             literal = isinstance(value, (str, int))
             shown = f"{self._types.names.seen('Literal')}[{value!r}]" if literal else "float"
             lines.append(f"{_INDENT}{key}: {shown}")
-        self._definitions.add([*lines, f"{_INDENT}..."] if len(lines) == 1 else lines)
+        self._definitions.add([lines[0], *filled(lines[1:])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from napi_python._stubs import _flat
@@ -148,7 +149,7 @@ class Definitions:
         name, is_new = self._name((entity, OUT), wanted or entity.name)
         if is_new:
             self.uses.seen.add((entity, OUT))
-            self._later(lambda: self.classes.write_class(entity, name))
+            self._later(partial(self.classes.write_class, entity, name))
         return name
 
     def _shape(
@@ -172,11 +173,14 @@ class Definitions:
         if shape.is_class or side == OUT or is_split:
             written = self._arguments(shape.type_parameters, arguments, OUT, environment)
             found |= Expression((self.types.names.seen(self.class_name(entity)) + written,))
-        if not shape.is_class and side == IN:
+        if side == IN and is_split and flat.has_behaviour:
+            # An object that the package gave: no dict has its methods.
+            self.uses.seen.add((entity, IN))
+        elif not shape.is_class and side == IN:
             name, is_new = self._name((entity, IN), self._input_name(entity))
             if is_new:
                 self.uses.seen.add((entity, IN))
-                self._later(lambda: self.classes.write_dict_of(entity, name))
+                self._later(partial(self.classes.write_dict_of, entity, name))
             written = self._arguments(shape.type_parameters, arguments, IN, environment)
             typed = self.types.names.seen(name) + written
             found = Expression((typed,), (typed,)) | found
@@ -263,7 +267,7 @@ class Definitions:
                 if texts:
                     self.classes.write_flat_class(name, flat, variables, entity.doc)
                 else:
-                    self._later(lambda: self.classes.write_flat_class(name, flat, [], entity.doc))
+                    self._later(partial(self.classes.write_flat_class, name, flat, [], entity.doc))
             found |= Expression((self.types.names.seen(name) + suffix,))
         if side == IN:
             name, is_new = self._name((entity, IN, *texts), self._input_name(entity))
@@ -272,7 +276,7 @@ class Definitions:
                 if texts:
                     self.classes.write_dict(name, flat, variables, entity.doc)
                 else:
-                    self._later(lambda: self.classes.write_dict(name, flat, [], entity.doc))
+                    self._later(partial(self.classes.write_dict, name, flat, [], entity.doc))
             typed = self.types.names.seen(name) + suffix
             found = Expression((typed,), (typed,)) | found
         return found
@@ -283,7 +287,7 @@ class Definitions:
         name, is_new = self._name((entity, key), wanted)
         self.uses.seen.add((entity, side))
         if is_new:
-            self._later(lambda: self._write_alias(entity, alias, side, name))
+            self._later(partial(self._write_alias, entity, alias, side, name))
         return Expression((self.types.names.seen(name),), self._dicts_of(alias, side))
 
     def _dicts_of(self, alias: m.Alias, side: str) -> tuple[str, ...]:
@@ -330,7 +334,7 @@ class Definitions:
         """Returns the name of the class of an enum's object, whose attributes are the values."""
         name, is_new = self._name((entity, "object"), f"{entity.name}Enum")
         if is_new and entity.enum is not None:
-            self._later(lambda: self.classes.write_enum(entity, name))
+            self._later(partial(self.classes.write_enum, entity, name))
         return name
 
     # --- Without a name ---

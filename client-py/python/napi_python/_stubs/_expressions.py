@@ -11,7 +11,6 @@ from typing import Final
 #: What is imported if it is used: where it comes from.
 IMPORTS: Final = {
     "Any": "typing",
-    "Final": "typing",
     "Generic": "typing",
     "Literal": "typing",
     "Never": "typing",
@@ -19,11 +18,10 @@ IMPORTS: Final = {
     "Self": "typing",
     "TypeAlias": "typing",
     "TypedDict": "typing",
+    "Union": "typing",
     "TypeVar": "typing",
     "Unpack": "typing",
-    "final": "typing",
     "overload": "typing",
-    "type_check_only": "typing",
     "AbstractSet": "collections.abc",
     "AsyncIterator": "collections.abc",
     "AsyncIterable": "collections.abc",
@@ -40,18 +38,18 @@ IMPORTS: Final = {
     "BigInt": "napi_python",
     "Buffer": "napi_python",
     "DataView": "napi_python",
-    "External": "napi_python",
     "JSObject": "napi_python",
     "Promise": "napi_python",
     "SharedArrayBuffer": "napi_python",
     "Symbol": "napi_python",
-    "TypedArray": "napi_python",
     "Exports": "napi_python._native",
 }
 #: Under which other name a module has it.
 IMPORTED_AS: Final = {"BytesLike": "Buffer", "AbstractSet": "Set"}
 _BUILTINS: Final = frozenset(dir(builtins))
 _LITERAL: Final = "Literal["
+# Type checkers read longer unions without bars only.
+_BARS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,8 @@ class Expression:
             others.insert(place, f"{_LITERAL}{', '.join(dict.fromkeys(values))}]")
         if "None" in self.parts:
             others.append("None")
+        if len(others) > _BARS_MAX:
+            return f"Union[{', '.join(others)}]"
         return " | ".join(others) if others else "Never"
 
     def __or__(self, other: Expression) -> Expression:
@@ -111,10 +111,12 @@ class Names:
         #: Names that need a second one, since a class hides them.
         self.aliased: set[str] = set()
         self.needs_builtins = False
+        #: What was written, and may have to be imported.
+        self.used = {"Any", "Callable", "Generic", "TypeAlias", "TypeVar", "Union"}
 
-    def take(self, wanted: str) -> str:
+    def take(self, wanted: str, prefix: str = "") -> str:
         """Returns a name that no other definition has: the wanted one, if it is free."""
-        base = identifier(wanted)
+        base = prefix + identifier(wanted)
         if base in _BUILTINS or base in IMPORTS:
             base = f"{base}_"
         name, number = base, 2
@@ -125,6 +127,7 @@ class Names:
 
     def seen(self, name: str) -> str:
         """Returns how a name is written where it is used."""
+        self.used.add(name)
         if name not in self.hidden:
             return name
         if name in _BUILTINS:

@@ -46,6 +46,11 @@ class Flat:
         """Whether it has no behaviour, so that it crosses as a dict."""
         return not (self.methods or self.calls or self.unknown)
 
+    @property
+    def has_behaviour(self) -> bool:
+        """Whether it has methods that cannot be left out."""
+        return bool(set(self.methods) - self.optional_methods)
+
     def add(self, members: m.Members, environment: Environment) -> None:
         """Adds members, which replace those of the same name."""
         for name, item in members.properties.items():

@@ -131,7 +131,7 @@ class Functions:
     ) -> Environment:
         """Returns the environment of a function: its type parameters as far as they matter.
 
-        A TypeVar has to be in a parameter, and twice in all; otherwise its bound says the same.
+        A TypeVar has to be in a parameter that is not optional, and twice in all; otherwise its bound says the same.
         """
         if not signature.type_parameters:
             return environment
@@ -150,7 +150,8 @@ class Functions:
             variable = inner[parameter.name]
             pattern = rf"\b{variable}\b"
             passed = sum(len(re.findall(pattern, item.type)) for item in taken)
-            if not passed or passed + len(re.findall(pattern, given)) < 2:  # noqa: PLR2004 - twice
+            needed = any(re.search(pattern, item.type) for item in taken if not item.is_optional)
+            if not needed or passed + len(re.findall(pattern, given)) < 2:  # noqa: PLR2004 - twice
                 known = parameter.default if not passed else parameter.bound
                 inner[parameter.name] = Bound(known or parameter.bound or m.Keyword("any"), plain)
         return inner

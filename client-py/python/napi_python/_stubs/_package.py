@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from napi_python._stubs import _model as m
-from napi_python._stubs._classes import Classes
+from napi_python._stubs._classes import Classes, filled
 from napi_python._stubs._definitions import Definitions, Uses
 from napi_python._stubs._expressions import IMPORTED_AS, IMPORTS, is_attribute
 from napi_python._stubs._functions import docstring
@@ -172,7 +172,7 @@ class _Package:
             lines += self._functions.write("__call__", [(item, {}) for item in entity.functions])
         lines += self._values(values, written)
         self._types.names.hidden = before
-        self._definitions.add(lines if len(lines) > 1 else [*lines, f"{_INDENT}..."])
+        self._definitions.add([lines[0], *filled(lines[1:])])
         return self._types.names.seen(written)
 
     # --- The file ---
@@ -186,10 +186,13 @@ class _Package:
             if re.search(rf"\b{name}\b", body)
         ]
         names = self._types.names
-        aliases = [f"_{name}_type: TypeAlias = {name}" for name in sorted(names.aliased)]
-        code = "\n".join(part for part in ("\n".join(variables), body, "\n".join(aliases)) if part)
-        # An alias of a name that is imported has to come first.
-        imports = self._imports(code)
+        # As an explicit alias, a generic class would have its arguments already.
+        generic = set(re.findall(r"(?m)^class (\w+)\(.*Generic\[", body))
+        aliases = [
+            f"_{name}_type{'' if name in generic else ': TypeAlias'} = {name}"
+            for name in sorted(names.aliased)
+        ]
+        imports = self._imports("\n".join([*variables, *aliases, body]))
         parts = [*_SETTINGS, *imports, ""]
         if variables:
             parts += [*variables, ""]
@@ -198,10 +201,10 @@ class _Package:
         return "\n".join([*parts, body, ""])
 
     def _imports(self, code: str) -> list[str]:
-        used = set(re.findall(r"[A-Za-z_]\w*", re.sub(r"(?m)#.*$", "", code)))
+        used = set(re.findall(r"[A-Za-z_]\w*", re.sub(r'(?s)""".*?"""|  #[^\n]*', "", code)))
         modules: dict[str, list[str]] = {}
         for name, module in IMPORTS.items():
-            if name in used:
+            if name in used and name in self._types.names.used:
                 original = IMPORTED_AS.get(name, name)
                 shown = name if original == name else f"{original} as {name}"
                 modules.setdefault(module, []).append(shown)

@@ -72,7 +72,7 @@ class Types:
         bound = "" if bound.endswith("Any") else bound
         key = (name, bound)
         if key not in self.type_variables:
-            self.type_variables[key] = self.names.take(f"_{name}")
+            self.type_variables[key] = self.names.take(name, "_")
         return self.type_variables[key]
 
     def text(self, type_: m.Type, side: str, environment: Environment = _flat.EMPTY) -> str:
