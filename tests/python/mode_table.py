@@ -74,7 +74,8 @@ AS_THEY_ARE: Final = {
         test_real_addons test_uv test_uv_in_process""",
     "it opens no addon, or programs of the documentation do": """
         test_cache test_cuda test_install test_memory_docs test_node_modules
-        test_node_modules_page test_package test_pool test_pool_dlpack test_table""",
+        test_node_modules_page test_package test_pool test_pool_dlpack test_stubs
+        test_table""",
     "it counts events by the million": "test_events",
 }
 

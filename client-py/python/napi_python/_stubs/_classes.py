@@ -173,7 +173,8 @@ class Classes:
         if flat.unknown:
             any_ = self._types.names.seen("Any")
             lines.append(f"{_INDENT}# It has no declarations of {', '.join(flat.unknown)}.")
-            lines.append(f"{_INDENT}def __getattr__(self, name: str, /) -> {any_}: ...")
+            key = self._types.names.seen("str")
+            lines.append(f"{_INDENT}def __getattr__(self, name: {key}, /) -> {any_}: ...")
         return lines
 
     @staticmethod
@@ -252,9 +253,7 @@ class Classes:
         flat = self._types.flattener.of_shape(shape, environment)
         self.write_dict(name, flat, list(environment.values()), entity.doc)
 
-    def write_dict(
-        self, name: str, flat: Flat, variables: Sequence[str] | None, doc: str
-    ) -> None:
+    def write_dict(self, name: str, flat: Flat, variables: Sequence[str] | None, doc: str) -> None:
         """Writes a typed dict: functions for methods, and keys that may be missing."""
         fields: list[tuple[str, str, bool, str]] = []
         plain = all(is_attribute(key) for key in (*flat.properties, *flat.methods))

@@ -31,6 +31,9 @@ class Uses:
         self.split: set[m.Entity] | None = None
         self.same: set[m.Entity] = set()
         self.aliases: dict[tuple[m.Entity, str], str] = {}
+        #: Which parameters' types need which others, and those that need themselves.
+        self.needs: dict[m.Entity, set[m.Entity]] = {}
+        self.recursive: set[m.Entity] = set()
 
     def following(self) -> Uses:
         """Returns what the next pass knows."""
@@ -44,7 +47,22 @@ class Uses:
             if len(used) > 1 and len(texts) == 1:
                 found.same.add(entity)
         found.split = {entity for entity, used in sides.items() if len(used) > 1}
+        found.recursive = self.recursive | {
+            entity for entity in self.needs if self._needs_itself(entity)
+        }
         return found
+
+    def _needs_itself(self, start: m.Entity) -> bool:
+        waiting = list(self.needs.get(start, ()))
+        seen = set(waiting)
+        while waiting:
+            entity = waiting.pop()
+            if entity is start:
+                return True
+            following = self.needs.get(entity, set()) - seen
+            seen |= following
+            waiting += following
+        return False
 
 
 class Definitions:
@@ -58,8 +76,10 @@ class Definitions:
         self.uses = uses
         self.written: list[list[str]] = []
         self._named: dict[tuple[object, ...], str] = {}
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[tuple[m.Entity | None, Callable[[], None]]] = []
         self._lines = 0
+        #: Of which name the parameters' type is being written.
+        self._about: m.Entity | None = None
         #: Generic aliases that are being expanded.
         self._expanding: set[m.Entity] = set()
         #: Objects of functions that have a class.
@@ -88,13 +108,18 @@ class Definitions:
     def finish(self) -> None:
         """Writes what was named and is not written yet."""
         while self._waiting:
-            self._waiting.pop()()
+            self._about, write = self._waiting.pop()
+            write()
+        self._about = None
 
-    def _later(self, write: Callable[[], None]) -> None:
-        self._waiting.append(write)
+    def _later(self, write: Callable[[], None], about: m.Entity | None = None) -> None:
+        self._waiting.append((about, write))
 
     def _name(self, key: tuple[object, ...], wanted: str) -> tuple[str, bool]:
         """Returns the name of a definition, and whether it is new."""
+        entity, side = key[:2]
+        if self._about is not None and side == IN and isinstance(entity, m.Entity):
+            self.uses.needs.setdefault(self._about, set()).add(entity)
         known = self._named.get(key)
         if known is not None:
             return known, False
@@ -176,15 +201,26 @@ class Definitions:
         if side == IN and is_split and flat.has_behaviour:
             # An object that the package gave: no dict has its methods.
             self.uses.seen.add((entity, IN))
+        elif side == IN and is_split and entity in self.uses.recursive:
+            found |= self._any_dict(entity)
         elif not shape.is_class and side == IN:
             name, is_new = self._name((entity, IN), self._input_name(entity))
             if is_new:
                 self.uses.seen.add((entity, IN))
-                self._later(partial(self.classes.write_dict_of, entity, name))
+                self._later(partial(self.classes.write_dict_of, entity, name), entity)
             written = self._arguments(shape.type_parameters, arguments, IN, environment)
             typed = self.types.names.seen(name) + written
             found = Expression((typed,), (typed,)) | found
         return found
+
+    def _any_dict(self, entity: m.Entity) -> Expression:
+        """Returns the type for objects of a tree that the package gives, too.
+
+        Type checkers compare typed dicts by their items, which takes for ever for large trees.
+        """
+        self.uses.seen.add((entity, IN))
+        names = self.types.names
+        return self.types.generic("dict", names.seen("str"), names.seen("Any"))
 
     def _input_name(self, entity: m.Entity) -> str:
         is_alone = self.uses.split is not None and entity not in self.uses.split
@@ -248,7 +284,7 @@ class Definitions:
         special = self._special(flat, side)
         if special is not None:
             return special
-        texts = ()
+        texts: tuple[str, ...] = ()
         if alias.type_parameters:
             scope = m.Scope("")
             texts = tuple(
@@ -256,30 +292,29 @@ class Definitions:
                 for item in alias.type_parameters
                 for each in (IN, OUT)
             )
-        found = Expression(())
         is_split = self.uses.split is not None and entity in self.uses.split
-        variables = self._variables_in(" ".join(texts))
-        suffix = f"[{', '.join(variables)}]" if variables else ""
+        found = Expression(())
         if side == OUT or is_split:
-            name, is_new = self._name((entity, OUT, *texts), entity.name)
-            if is_new:
-                self.uses.seen.add((entity, OUT))
-                if texts:
-                    self.classes.write_flat_class(name, flat, variables, entity.doc)
-                else:
-                    self._later(partial(self.classes.write_flat_class, name, flat, [], entity.doc))
-            found |= Expression((self.types.names.seen(name) + suffix,))
-        if side == IN:
-            name, is_new = self._name((entity, IN, *texts), self._input_name(entity))
-            if is_new:
-                self.uses.seen.add((entity, IN))
-                if texts:
-                    self.classes.write_dict(name, flat, variables, entity.doc)
-                else:
-                    self._later(partial(self.classes.write_dict, name, flat, [], entity.doc))
-            typed = self.types.names.seen(name) + suffix
+            found |= Expression((self._object(entity, OUT, flat, texts),))
+        if side == IN and is_split and entity in self.uses.recursive:
+            found |= self._any_dict(entity)
+        elif side == IN:
+            typed = self._object(entity, IN, flat, texts)
             found = Expression((typed,), (typed,)) | found
         return found
+
+    def _object(self, entity: m.Entity, side: str, flat: Flat, texts: tuple[str, ...]) -> str:
+        """Returns the type of an alias of an object type, with arguments that are these texts."""
+        variables = self._variables_in(" ".join(texts))
+        wanted = entity.name if side == OUT else self._input_name(entity)
+        name, is_new = self._name((entity, side, *texts), wanted)
+        if is_new:
+            self.uses.seen.add((entity, side))
+            write = self.classes.write_flat_class if side == OUT else self.classes.write_dict
+            about = entity if side == IN else None
+            self._later(partial(write, name, flat, variables, entity.doc), about)
+        suffix = f"[{', '.join(variables)}]" if variables else ""
+        return self.types.names.seen(name) + suffix
 
     def _plain_alias(self, entity: m.Entity, alias: m.Alias, side: str) -> Expression:
         key = BOTH if entity in self.uses.same else side
@@ -287,7 +322,8 @@ class Definitions:
         name, is_new = self._name((entity, key), wanted)
         self.uses.seen.add((entity, side))
         if is_new:
-            self._later(partial(self._write_alias, entity, alias, side, name))
+            about = entity if side == IN else None
+            self._later(partial(self._write_alias, entity, alias, side, name), about)
         return Expression((self.types.names.seen(name),), self._dicts_of(alias, side))
 
     def _dicts_of(self, alias: m.Alias, side: str) -> tuple[str, ...]:

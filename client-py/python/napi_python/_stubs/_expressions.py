@@ -112,7 +112,7 @@ class Names:
         self.aliased: set[str] = set()
         self.needs_builtins = False
         #: What was written, and may have to be imported.
-        self.used = {"Any", "Callable", "Generic", "TypeAlias", "TypeVar", "Union"}
+        self.used = {"Any", "Callable", "Generic", "TypeAlias", "TypeVar"}
 
     def take(self, wanted: str, prefix: str = "") -> str:
         """Returns a name that no other definition has: the wanted one, if it is free."""

@@ -131,7 +131,8 @@ class Functions:
     ) -> Environment:
         """Returns the environment of a function: its type parameters as far as they matter.
 
-        A TypeVar has to be in a parameter that is not optional, and twice in all; otherwise its bound says the same.
+        A TypeVar has to be in a parameter that is not optional, and twice in all; otherwise its
+        bound says the same.
         """
         if not signature.type_parameters:
             return environment

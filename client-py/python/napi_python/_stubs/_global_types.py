@@ -30,13 +30,32 @@ KEYWORDS: Final = {
     "unknown": "Any",
     "this": "Self",
 }
-_TYPED_ARRAYS: Final = (
-    "Buffer Uint8Array Uint8ClampedArray Int8Array Int16Array Uint16Array Int32Array Uint32Array "
-    "Float16Array Float32Array Float64Array BigInt64Array BigUint64Array NodeBuffer"
-).split()
-_ERRORS: Final = (
-    "Error TypeError RangeError SyntaxError EvalError ReferenceError URIError AggregateError"
-).split()
+_TYPED_ARRAYS: Final = [
+    "Buffer",
+    "NodeBuffer",
+    "Uint8Array",
+    "Uint8ClampedArray",
+    "Int8Array",
+    "Int16Array",
+    "Uint16Array",
+    "Int32Array",
+    "Uint32Array",
+    "Float16Array",
+    "Float32Array",
+    "Float64Array",
+    "BigInt64Array",
+    "BigUint64Array",
+]
+_ERRORS: Final = [
+    "Error",
+    "TypeError",
+    "RangeError",
+    "SyntaxError",
+    "EvalError",
+    "ReferenceError",
+    "URIError",
+    "AggregateError",
+]
 #: The name in both directions.
 _SAME: Final = {"Date": "datetime", "RegExp": "JSObject", "String": "str", "Number": "float"}
 _SAME_TOO: Final = {"Boolean": "bool", "BigInt": "BigInt", "Symbol": "Symbol"}
@@ -75,7 +94,9 @@ def _argument(
     return types.names.seen("Any")
 
 
-def _buffer_view(types: Types, _args: Arguments, side: str, _environment: Environment) -> Expression:
+def _buffer_view(
+    types: Types, _args: Arguments, side: str, _environment: Environment
+) -> Expression:
     return types.part("BytesLike" if side == "in" else "Buffer")
 
 
@@ -167,7 +188,11 @@ def translate(
     if name in _BUFFERS:
         found = types.part("Buffer")
         return types.part(name) | found if side == "in" else found
-    if name in _TRANSPARENT and arguments and types.flattener.flat(arguments[0], environment) is None:
+    if (
+        name in _TRANSPARENT
+        and arguments
+        and types.flattener.flat(arguments[0], environment) is None
+    ):
         return types.expression(arguments[0], side, environment)
     known = _OTHERS.get(name)
     return None if known is None else known(types, arguments, side, environment)

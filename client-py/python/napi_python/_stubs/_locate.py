@@ -83,8 +83,9 @@ def _own(package: Package) -> Path | None:
     if package.subpath:
         return file_at(package.folder, package.subpath)
     for key in ("types", "typings", "main"):
-        target = package.manifest.get(key)
-        if isinstance(target, str) and (found := file_at(package.folder, target)) is not None:
+        named = package.manifest.get(key)
+        found = file_at(package.folder, named) if isinstance(named, str) else None
+        if found is not None:
             return found
     return file_at(package.folder, "index")
 

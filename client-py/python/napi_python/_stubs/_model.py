@@ -32,7 +32,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """`typeof name`"""
+    """`typeof name`."""
 
     scope: Scope
     path: tuple[str, ...]
@@ -41,7 +41,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """`T[]`"""
+    """`T[]`."""
 
     item: Type
 
@@ -56,14 +56,14 @@ class Tuple:
 
 @dataclass(frozen=True, slots=True)
 class Union:
-    """`A | B`"""
+    """`A | B`."""
 
     types: tuple[Type, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Intersection:
-    """`A & B`"""
+    """`A & B`."""
 
     types: tuple[Type, ...]
 
@@ -78,21 +78,21 @@ class Function:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal:
-    """`{ a: A }`"""
+    """`{ a: A }`."""
 
     members: Members
 
 
 @dataclass(frozen=True, slots=True)
 class KeyOf:
-    """`keyof T`"""
+    """`keyof T`."""
 
     of: Type
 
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """`T[K]`"""
+    """`T[K]`."""
 
     of: Type
     key: Type
@@ -100,7 +100,7 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """`{ [K in Keys]: T }`"""
+    """`{ [K in Keys]: T }`."""
 
     name: str
     keys: Type
@@ -135,7 +135,7 @@ Type: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class TypeParameter:
-    """`T extends Bound = Default`"""
+    """`T extends Bound = Default`."""
 
     name: str
     bound: Type | None = None
@@ -213,7 +213,7 @@ class Shape:
 
 @dataclass(slots=True, eq=False)
 class Alias:
-    """`type X<T> = …`"""
+    """`type X<T> = …`."""
 
     type: Type
     type_parameters: tuple[TypeParameter, ...] = ()

@@ -14,6 +14,7 @@ from napi_python._stubs._functions import docstring
 from napi_python._stubs._types import OUT, Types
 
 if TYPE_CHECKING:
+    from napi_python._stubs._flat import Environment
     from napi_python._stubs._program import Program
 
 _INDENT: Final = "    "
@@ -92,7 +93,7 @@ class _Package:
         if shape is not None and shape.is_class:
             text = self._definitions.class_text(entity)
             constructs = self._constructs(entity) or [m.Signature((), m.Keyword("any"))]
-            pairs = [(item, {}) for item in constructs]
+            pairs: list[tuple[m.Signature, Environment]] = [(item, {}) for item in constructs]
             lines += self._functions.write("__call__", pairs, result=text)
             lines += self._classes.statics(shape)
         if entity.variable is not None:
@@ -155,7 +156,8 @@ class _Package:
         return {
             name: entity
             for name, entity in self._entities(namespace).items()
-            if is_value(entity) or (entity.namespace is not None and entity.namespace is not namespace)
+            if is_value(entity)
+            or (entity.namespace is not None and entity.namespace is not namespace)
         }
 
     def _object(self, name: str, entity: m.Entity, values: dict[str, m.Entity]) -> str:
@@ -186,10 +188,10 @@ class _Package:
             if re.search(rf"\b{name}\b", body)
         ]
         names = self._types.names
-        # As an explicit alias, a generic class would have its arguments already.
-        generic = set(re.findall(r"(?m)^class (\w+)\(.*Generic\[", body))
+        # The alias of a generic class has its type variables.
+        generic = dict(re.findall(r"(?m)^class (\w+)\(.*Generic(\[[^]]*\])", body))
         aliases = [
-            f"_{name}_type{'' if name in generic else ': TypeAlias'} = {name}"
+            f"_{name}_type: TypeAlias = {name}{generic.get(name, '')}"
             for name in sorted(names.aliased)
         ]
         imports = self._imports("\n".join([*variables, *aliases, body]))
@@ -204,12 +206,11 @@ class _Package:
         used = set(re.findall(r"[A-Za-z_]\w*", re.sub(r'(?s)""".*?"""|  #[^\n]*', "", code)))
         modules: dict[str, list[str]] = {}
         for name, module in IMPORTS.items():
-            if name in used and name in self._types.names.used:
+            is_union = name == "Union" and "Union[" in code
+            if name in used and (name in self._types.names.used or is_union):
                 original = IMPORTED_AS.get(name, name)
                 shown = name if original == name else f"{original} as {name}"
                 modules.setdefault(module, []).append(shown)
         lines = ["import builtins"] if self._types.names.needs_builtins else []
-        for module in sorted(modules):
-            lines.append(f"from {module} import {', '.join(sorted(modules[module]))}")
-        return lines
-
+        listed = sorted(modules.items())
+        return [*lines, *(f"from {name} import {', '.join(sorted(own))}" for name, own in listed)]

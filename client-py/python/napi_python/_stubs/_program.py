@@ -101,9 +101,7 @@ class Program:
             found = self.exported(found.namespace, name, links + 1)
         return found
 
-    def _follow(
-        self, scope: m.Scope, entity: m.Entity, links: int
-    ) -> m.Entity | External | None:
+    def _follow(self, scope: m.Scope, entity: m.Entity, links: int) -> m.Entity | External | None:
         link = entity.link
         if link is None or links > _LINKS_MAX:
             return entity if link is None else None
@@ -130,9 +128,7 @@ class Program:
             return self.resolve(module, module.equals, links + 1)
         return m.Entity("exports", namespace=module)
 
-    def exported(
-        self, module: m.Scope, name: str, links: int = 0
-    ) -> m.Entity | External | None:
+    def exported(self, module: m.Scope, name: str, links: int = 0) -> m.Entity | External | None:
         """Returns what a module or namespace exports under a name, None if it does not."""
         if links > _LINKS_MAX:
             return None
@@ -142,15 +138,19 @@ class Program:
         if isinstance(target, tuple):
             return self.resolve(module, target, links + 1)
         if module.equals is not None:
-            whole = self.whole(module, links + 1)
-            if name == "default" or not isinstance(whole, m.Entity):
-                return whole
-            inner = whole.namespace
-            return None if inner is None else self.exported(inner, name, links + 1)
+            return self._of_whole(module, name, links + 1)
         owner = self._exporters(module).get(name)
-        if owner is None or owner is module:
-            return None
-        return self.exported(owner, name, links + 1)
+        if owner is module:
+            owner = None
+        return None if owner is None else self.exported(owner, name, links + 1)
+
+    def _of_whole(self, module: m.Scope, name: str, links: int) -> m.Entity | External | None:
+        """Returns a part of what a module assigns to its exports."""
+        whole = self.whole(module, links)
+        if name == "default" or not isinstance(whole, m.Entity):
+            return whole
+        inner = whole.namespace
+        return None if inner is None else self.exported(inner, name, links)
 
     def names(self, module: m.Scope) -> list[str]:
         """Returns the names that a module or namespace exports, also by `export *`."""

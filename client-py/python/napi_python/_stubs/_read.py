@@ -90,7 +90,10 @@ class _StatementReader:
         self._documented(node, entity)
         bases: list[m.Type] = []
         if node.get("superClass") is not None:
-            base = {"expression": node["superClass"], "typeArguments": node.get("superTypeArguments")}
+            base = {
+                "expression": node["superClass"],
+                "typeArguments": node.get("superTypeArguments"),
+            }
             bases.append(self._types.heritage(base))
         bases += [self._types.heritage(item) for item in node.get("implements") or ()]
         members = self._types.class_members(node["body"]["body"])
@@ -107,9 +110,7 @@ class _StatementReader:
         self._shape(entity, node, self._types.members(node["body"]["body"]), bases)
         return [name]
 
-    def _shape(
-        self, entity: m.Entity, node: Node, members: m.Members, bases: list[m.Type]
-    ) -> None:
+    def _shape(self, entity: m.Entity, node: Node, members: m.Members, bases: list[m.Type]) -> None:
         if entity.shape is None:
             parameters = self._types.type_parameters(node.get("typeParameters"))
             entity.shape = m.Shape(members, parameters, bases)
@@ -151,7 +152,8 @@ class _StatementReader:
                 value = literal_of(item.get("init")) if annotation is None else None
                 is_literal = value is not None
                 entity.variable = (
-                    m.Value(value) if is_literal and value is not None
+                    m.Value(value)
+                    if is_literal and value is not None
                     else self._types.annotation(annotation)
                 )
                 names.append(target["name"])

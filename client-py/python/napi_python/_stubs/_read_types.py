@@ -216,7 +216,9 @@ class TypeReader:
 
         return tuple(
             m.TypeParameter(
-                item["name"]["name"], optional(item.get("constraint")), optional(item.get("default"))
+                item["name"]["name"],
+                optional(item.get("constraint")),
+                optional(item.get("default")),
             )
             for item in (() if node is None else node["params"])
         )
@@ -274,9 +276,7 @@ class TypeReader:
             else:
                 self._accessor(node, node, (name, node["kind"], doc), found.properties)
 
-    def _property(
-        self, node: Node, name: str, properties: dict[str, m.Property], doc: str
-    ) -> None:
+    def _property(self, node: Node, name: str, properties: dict[str, m.Property], doc: str) -> None:
         properties[name] = m.Property(
             self.annotation(node.get("typeAnnotation")),
             bool(node.get("optional")),

@@ -177,7 +177,9 @@ class Types:
             return self.unknown("constructor")
         return self.callable_of(type_.signature, side, environment)
 
-    def callable_of(self, signature: m.Signature, side: str, environment: Environment) -> Expression:
+    def callable_of(
+        self, signature: m.Signature, side: str, environment: Environment
+    ) -> Expression:
         """Returns the type of a function that is a value."""
         inner: dict[str, str | Bound] = dict(environment)
         for parameter in signature.type_parameters:
@@ -216,9 +218,7 @@ class Types:
             joined |= self.expression(found.type, side, inner)
         return joined
 
-    def _item(
-        self, type_: m.Type, environment: Environment
-    ) -> tuple[m.Type, Environment] | None:
+    def _item(self, type_: m.Type, environment: Environment) -> tuple[m.Type, Environment] | None:
         if isinstance(type_, m.Array):
             return type_.item, environment
         if isinstance(type_, m.Tuple):

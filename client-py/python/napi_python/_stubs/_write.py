@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from napi_python import _addon, _modules, _text
@@ -13,6 +12,7 @@ from napi_python._stubs._program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from napi_python._stubs import _model as m
 
