@@ -144,18 +144,30 @@ class Functions:
         for parameter in signature.type_parameters:
             bound = "" if parameter.bound is None else self._types.text(parameter.bound, IN, plain)
             inner[parameter.name] = self._types.type_variable(parameter.name, bound)
-        taken = [self._parameter(item, inner) for item in signature.parameters]
-        given = result or self._types.text(signature.result, OUT, inner)
+        # What one of them is replaced by may hide another one.
+        while (lost := self._lost(signature, inner, result)) is not None:
+            parameter, is_passed = lost
+            known = parameter.bound if is_passed else parameter.default
+            inner[parameter.name] = Bound(known or parameter.bound or m.Keyword("any"), plain)
+        return inner
+
+    def _lost(
+        self, signature: m.Signature, environment: Environment, result: str | None
+    ) -> tuple[m.TypeParameter, bool] | None:
+        """Returns a TypeVar that does not matter, and whether a parameter has it."""
+        taken = [self._parameter(item, environment) for item in signature.parameters]
+        given = result or self._types.text(signature.result, OUT, environment)
         self._types.take_reasons()
         for parameter in signature.type_parameters:
-            variable = inner[parameter.name]
+            variable = environment[parameter.name]
+            if not isinstance(variable, str):
+                continue
             pattern = rf"\b{variable}\b"
             passed = sum(len(re.findall(pattern, item.type)) for item in taken)
             needed = any(re.search(pattern, item.type) for item in taken if not item.is_optional)
             if not needed or passed + len(re.findall(pattern, given)) < 2:  # noqa: PLR2004 - twice
-                known = parameter.default if not passed else parameter.bound
-                inner[parameter.name] = Bound(known or parameter.bound or m.Keyword("any"), plain)
-        return inner
+                return parameter, bool(passed)
+        return None
 
 
 def _positional(parameters: Sequence[_Written]) -> str:

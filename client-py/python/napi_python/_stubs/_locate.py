@@ -11,7 +11,15 @@ from napi_python._stubs._errors import FILE_MAX, StubsError
 
 _SUFFIXES: Final = (".d.ts", ".d.cts", ".d.mts")
 # The file of declarations that belongs to a file of code.
-_BESIDE: Final = {".js": ".d.ts", ".cjs": ".d.cts", ".mjs": ".d.mts", ".node": ".d.ts"}
+_BESIDE: Final = {
+    ".js": ".d.ts",
+    ".cjs": ".d.cts",
+    ".mjs": ".d.mts",
+    ".node": ".d.ts",
+    ".ts": ".d.ts",
+    ".cts": ".d.cts",
+    ".mts": ".d.mts",
+}
 # What `require` of this package takes, then what an import takes.
 _CONDITIONS: Final = (
     frozenset({"types", "node", "require", "default"}),

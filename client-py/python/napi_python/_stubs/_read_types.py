@@ -274,7 +274,7 @@ class TypeReader:
                 if node.get("optional"):
                     found.optional_methods.add(name)
             else:
-                self._accessor(node, node, (name, node["kind"], doc), found.properties)
+                self._accessor(node, (name, node["kind"], doc), found.properties)
 
     def _property(self, node: Node, name: str, properties: dict[str, m.Property], doc: str) -> None:
         properties[name] = m.Property(
@@ -286,7 +286,6 @@ class TypeReader:
 
     def _accessor(
         self,
-        node: Node,
         function: Node,
         what: tuple[str, str, str],
         properties: dict[str, m.Property],
@@ -302,7 +301,6 @@ class TypeReader:
         else:
             parameters = self.signature(function).parameters
             properties[name] = m.Property(parameters[0].type if parameters else ANY, doc=doc)
-        del node
 
     def class_members(self, nodes: list[Node]) -> m.Members:
         """Returns the public members of a class."""
@@ -333,4 +331,4 @@ class TypeReader:
             methods = found.static_methods if is_static else found.methods
             methods.setdefault(name, []).append(self.signature(function, doc))
         else:
-            self._accessor(node, function, (name, kind, doc), properties)
+            self._accessor(function, (name, kind, doc), properties)
