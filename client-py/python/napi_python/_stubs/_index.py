@@ -98,7 +98,6 @@ def _index(known: dict[str, Module]) -> str:
         "from os import PathLike",
         "from typing import Literal, Unpack, overload",
         "",
-        "from napi_python._addon import load_addon as _load_addon",
         "from napi_python._modules import HostOptions",
         "from napi_python._native import Addon, Module",
         "",
@@ -118,4 +117,4 @@ def _index(known: dict[str, Module]) -> str:
             lines.append("@overload")
         any_path = "str" if function == "require" else "str | PathLike[str]"
         lines.append(f"def {function}({argument}: {any_path}, {options}) -> {result}: ...")
-    return "\n".join(line for line in lines if "_load_addon" not in line) + "\n"
+    return "\n".join(lines) + "\n"

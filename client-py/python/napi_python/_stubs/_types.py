@@ -22,7 +22,7 @@ IN: Final = "in"
 """What Python may pass."""
 OUT: Final = "out"
 """What Python gets."""
-# How many callables of a function type without a fixed number of arguments are the same.
+# The parameters of a callable whose number of arguments is not fixed.
 _OPEN: Final = "..."
 
 
