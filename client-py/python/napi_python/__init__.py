@@ -10,8 +10,7 @@ addon.add(1, 2)
 
 from __future__ import annotations
 
-from napi_python._addon import load_addon
-from napi_python._modules import open_host, require
+from napi_python._modules import open_host
 from napi_python._native import (
     Addon,
     Buffer,
@@ -39,6 +38,9 @@ from napi_python._pool import BufferPool, PoolBuffer, PoolGuard
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
+
+    # Stubs of packages replace it: docs/types.md.
+    from napi_packages import load_addon, require
 
     from napi_python._aio import aio
     from napi_python._callables import pass_this
@@ -78,6 +80,9 @@ if TYPE_CHECKING:
     from napi_python._tracing import TracedExports, TracedPromise, trace_calls
     from napi_python._values import BigInt, Object, undefined
     from napi_python._views import ArrayBuffer, DataView, SharedArrayBuffer, TypedArray
+else:
+    from napi_python._addon import load_addon
+    from napi_python._modules import require
 
 __all__ = [
     "Addon",

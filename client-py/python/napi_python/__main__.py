@@ -19,6 +19,7 @@ from napi_python._commands import (
     inspect,
     install,
     repl,
+    stubs,
 )
 from napi_python._errors import AddonError
 from napi_python._native import __version__
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Each adds its command to the parser, with the function that runs it as the default `run`.
-_COMMANDS: Final = (install, find, inspect, call, repl, audit, doctor, bench, clear_cache)
+_COMMANDS: Final = (install, find, inspect, call, repl, stubs, audit, doctor, bench, clear_cache)
 
 
 class _Ended(SystemExit):

@@ -23,19 +23,26 @@ impl Name {
     /// Reads whole words, because words that were copied byte by byte are slow to read.
     #[inline]
     fn new(text: &[u8]) -> Option<Name> {
-        let words = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-            let middle = match text.len() {
-                ..=16 => 0,
-                17..=NAME_BYTES_MAX => text.get(8..16)?.first_chunk().map(word)?,
-                _ => return None,
-            };
-            [word(first), middle, word(last)]
-        } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-            let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
-            [half(first), 0, half(last)]
-        } else {
-            let all = text.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
-            [all, 0, 0]
+        let words = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(first), Some(last)) => {
+                let middle = match text.len() {
+                    ..=16 => 0,
+                    17..=NAME_BYTES_MAX => text.get(8..16)?.first_chunk().copied().map(word)?,
+                    _ => return None,
+                };
+                [word(*first), middle, word(*last)]
+            }
+            _ => match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+                (Some(first), Some(last)) => {
+                    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+                    [half(first), 0, half(last)]
+                }
+                _ => [
+                    text.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+                    0,
+                    0,
+                ],
+            },
         };
         Some(Name {
             words,
@@ -59,8 +66,8 @@ impl Name {
     }
 }
 
-fn word(bytes: &[u8; 8]) -> u64 {
-    u64::from_le_bytes(*bytes)
+fn word(bytes: [u8; 8]) -> u64 {
+    u64::from_le_bytes(bytes)
 }
 
 #[derive(Default)]
