@@ -401,7 +401,7 @@ def answer(act: Callable[[], object]) -> str:
     """Returns what a call returns or raises."""
     try:
         return repr(act())
-    except Exception as error:  # noqa: BLE001 - whatever it raises is compared
+    except Exception as error:
         return f"{type(error).__name__}: {error}"
 
 

