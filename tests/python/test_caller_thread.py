@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import operator
 import os
 import signal
 import threading
@@ -386,7 +387,7 @@ LONG = "ä" * 19 + "xy"
 OBJECT = f"""new (class Sample {{
     constructor() {{ this.none = undefined; this.nil = null; this.zero = -0; this[7] = "seven";
         this.text = "text"; this.list = [1]; this["{LONG}"] = 1; this["{LONG[:-1]}"] = 2 }}
-    all(...given) {{ return given.map(x => typeof x + String(x)).join() + (this instanceof Sample) }}
+    all(...given) {{ return given.map(x => typeof x + x).join() + (this instanceof Sample) }}
     sum(a, b) {{ return a + b }}
     fail(x) {{ throw new RangeError("no " + x) }}
     {LONG}() {{ return 3 }}
@@ -397,10 +398,10 @@ OBJECT = f"""new (class Sample {{
 NAMES = ["none", "nil", "zero", "7", "text", "list", LONG, LONG[:-1], "computed", "failing"]
 
 
-def answer(act: Callable[[], object]) -> str:
+def answer(function: Callable[..., object], *arguments: object) -> str:
     """Returns what a call returns or raises."""
     try:
-        return repr(act())
+        return repr(function(*arguments))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
@@ -408,15 +409,14 @@ def answer(act: Callable[[], object]) -> str:
 def test_methods_and_properties_with_and_without_a_frame_are_the_same() -> None:
     def answers(addon: Addon) -> list[str]:
         sample = host(addon).run_script(OBJECT)
-        found = [answer(lambda name=name: getattr(sample, name)) for name in [*NAMES, "absent"]]
-        found += [answer(lambda name=name: sample[name]) for name in [*NAMES, "absent", 7]]
+        found = [answer(getattr, sample, name) for name in [*NAMES, "absent"]]
+        found += [answer(operator.getitem, sample, name) for name in [*NAMES, "absent", 7]]
         for arguments in FRAMELESS:
-            found += [answer(lambda a=arguments: sample.all(*a))]
-            found += [answer(lambda a=arguments: sample.sum(*a))]
-        found += [answer(lambda: sample.fail(2)), answer(getattr(sample, LONG))]
+            found += [answer(sample.all, *arguments), answer(sample.sum, *arguments)]
+        found += [answer(sample.fail, 2), answer(getattr(sample, LONG))]
         sum_before = sample.sum
         sample.replace()
-        return [*found, answer(lambda: sum_before(1, 2)), answer(lambda: sample.sum)]
+        return [*found, answer(sum_before, 1, 2), answer(getattr, sample, "sum")]
 
     with load_addon(addon_path("primitive")) as isolated:
         wanted = answers(isolated)

@@ -104,13 +104,13 @@ def _delayed_signals() -> Iterator[None]:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if callable(handler := signal.getsignal(number))
     }
-    for number in handlers:
-        signal.signal(number, lambda number, _: came.append(number))
+    for one in handlers:
+        signal.signal(one, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
         for number in came:
             signal.raise_signal(number)
 

@@ -6,7 +6,6 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use super::extending;
 use super::keywords;
 use super::requests::attribute;
-use crate::errors;
 use crate::fallible;
 use crate::names::{self, Names, is_dunder};
 use crate::pickling;

@@ -77,7 +77,7 @@ def find(word: str, root: str) -> Package:
     if "\0" in word or not word:
         raise _console.UsageError(f"a package must be named, got {word!r}")
     name = module_name(word)
-    manifest = _modules._file_of(name, root)  # noqa: SLF001 - of this package
+    manifest = _modules.file_of(name, root)
     path = None if manifest is None else Path(manifest)
     if path is not None and path.name != "package.json":
         # The file of a module: its package is the nearest above.
