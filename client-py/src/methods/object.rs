@@ -261,6 +261,7 @@ impl JSObject {
     }
 
     /// What `IPython` shows.
+    #[pyo3(signature = (printer, _cycle, /))]
     fn _repr_pretty_(
         slf: &Bound<'_, Self>,
         printer: &Bound<'_, PyAny>,
