@@ -133,7 +133,7 @@ impl<'a> Reference<'a> {
         let py = key.py();
         if let Ok(name) = key.cast_exact::<PyString>()
             && let Ok(name) = name.to_str()
-            && let Some((_, value)) = self.addon().call_directly::<calls::Get>(
+            && let Some((is_present, value)) = self.addon().call_directly::<calls::Get>(
                 py,
                 Operation::Get(self, name),
                 None,
@@ -141,7 +141,7 @@ impl<'a> Reference<'a> {
                 |value| (true, value),
             )?
         {
-            return Ok(Some(value));
+            return Ok(is_present.then_some(value));
         }
         let (is_present, value) = self.request(py, calls::Get, &(self, key))?;
         Ok(is_present.then_some(value))

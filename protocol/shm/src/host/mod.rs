@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use self::lane::{CancelWord, HostRings, HostWait};
 use self::shared::Shared;
-pub use self::shared::Switch;
+pub use self::shared::{Switch, WaitLimit};
 use crate::area::Area;
 use crate::error::Violation;
 use crate::lane::LaneNumber;
@@ -66,23 +66,6 @@ impl Ready {
     /// Whether the timeout expired before anything came.
     pub fn is_empty(&self) -> bool {
         self.lanes.is_empty() && !self.woken
-    }
-}
-
-/// How long the host may wait where the client's end runs on the same thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitLimit {
-    /// Until it is notified.
-    Unlimited,
-    /// At most for so long from now.
-    After(Duration),
-    /// Until the time that the limit before it has set.
-    Unchanged,
-}
-
-impl From<Option<Duration>> for WaitLimit {
-    fn from(timeout: Option<Duration>) -> Self {
-        timeout.map_or(Self::Unlimited, Self::After)
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use hostd_wait::constants::{BRIEF_POLL_MAX, LANE_SPIN};
 use hostd_wait::{AdaptiveSpin, Placement, YieldBackoff, current_cpu};
 
-use super::WaitLimit;
 use crate::area::Area;
 use crate::error::Violation;
 use crate::lane::{Direction, HOME_LANE, Interest, LANES, LaneNumber};
@@ -40,6 +39,23 @@ pub(super) struct Shared {
     yields: Cell<YieldBackoff>,
     /// See [`HostWaiter::on_wait`](super::HostWaiter::on_wait).
     pub(super) switch: OnceCell<Box<Switch>>,
+}
+
+/// How long the host may wait where the client's end runs on the same thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitLimit {
+    /// Until it is notified.
+    Unlimited,
+    /// At most for so long from now.
+    After(Duration),
+    /// Until the time that the limit before it has set.
+    Unchanged,
+}
+
+impl From<Option<Duration>> for WaitLimit {
+    fn from(timeout: Option<Duration>) -> Self {
+        timeout.map_or(Self::Unlimited, Self::After)
+    }
 }
 
 /// Lets the client's end run on this thread, for as long as the host may wait. Whether there is something
