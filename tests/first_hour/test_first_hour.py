@@ -39,6 +39,7 @@ def publish(shelf: registry.Registry, name: str) -> None:
 def test_first_hour(tmp_path: Path) -> None:
     with registry.running() as shelf:
         publish(shelf, "sharp")
+        publish(shelf, "oxc-parser")
         environment = {
             **{key: value for key, value in os.environ.items() if key != "MYPYPATH"},
             "npm_config_registry": shelf.url,

@@ -101,7 +101,7 @@ def settling(addon: Addon) -> None:
 
     async def watch() -> int:
         # The promise is watched as soon as the task waits.
-        task = asyncio.ensure_future(promise)
+        task = asyncio.create_task(promise)
         await asyncio.sleep(0)
         end(3)
         # One whose notice was damaged is never settled.

@@ -146,7 +146,9 @@ def member(owner: object, name: str) -> Any:  # noqa: ANN401 - any export
 
     """
     if not _is_dunder(name):
-        if isinstance(owner, _PROXIES):
+        # An object without a property of the name has methods of Python, such as `items`.
+        has_methods = isinstance(owner, _native.JSObject)
+        if isinstance(owner, _PROXIES) and (not has_methods or name in owner):
             return getattr(owner, name)
         if type(owner) is Object and name in owner:
             return owner[name]
