@@ -147,8 +147,8 @@ def member(owner: object, name: str) -> Any:  # noqa: ANN401 - any export
     """
     if not _is_dunder(name):
         # An object without a property of the name has methods of Python, such as `items`.
-        has_methods = isinstance(owner, _native.JSObject)
-        if isinstance(owner, _PROXIES) and (not has_methods or name in owner):
+        is_method = isinstance(owner, JSObject) and name not in owner
+        if isinstance(owner, _PROXIES) and not is_method:
             return getattr(owner, name)
         if type(owner) is Object and name in owner:
             return owner[name]
