@@ -409,8 +409,9 @@ def answer(function: Callable[..., object], *arguments: object) -> str:
 def test_methods_and_properties_with_and_without_a_frame_are_the_same() -> None:
     def answers(addon: Addon) -> list[str]:
         sample = host(addon).run_script(OBJECT)
-        found = [answer(getattr, sample, name) for name in [*NAMES, "absent"]]
-        found += [answer(operator.getitem, sample, name) for name in [*NAMES, "absent", 7]]
+        # What raises is released with the next call, which takes a frame.
+        found = [answer(getattr, sample, name) for name in ["text", "absent", *NAMES]]
+        found += [answer(operator.getitem, sample, name) for name in ["text", "absent", *NAMES, 7]]
         for arguments in FRAMELESS:
             found += [answer(sample.all, *arguments), answer(sample.sum, *arguments)]
         found += [answer(sample.fail, 2), answer(getattr(sample, LONG))]
