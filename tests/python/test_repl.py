@@ -177,6 +177,7 @@ class Terminal:
         self.program = program
 
     def send(self, text: str) -> None:
+        """Types a text. Control characters take effect once the prompt is there."""
         os.write(self._end, text.encode())
 
     def until(self, pattern: str) -> str:
@@ -268,6 +269,7 @@ def test_ctrl_c_ends_the_statement_and_not_the_repl(tmp_path: Path) -> None:
         repl.until("py> ")
         repl.send(".js 40 + 2\r")
         repl.until(r"\n42\r\n")
+        repl.until("py> ")
         repl.send("\x04")
         assert repl.program.wait(SECONDS) == 0
 
@@ -282,6 +284,7 @@ def test_tab_completes_in_both_views(tmp_path: Path) -> None:
         repl.until(re.escape("mine.first.second"))
         repl.send("\r")
         repl.until(r"\n5\r\n")
+        repl.until("js> ")
         repl.send("({get x() { throw 1 }}).\t\x15.py\r")
         repl.until("py> ")
         repl.send("addon.describeP\t")
@@ -296,6 +299,7 @@ def test_history_is_kept_for_this_user_alone(tmp_path: Path) -> None:
     with terminal(tmp_path, RUST) as repl:
         repl.send("'of the ' + 'past'\r")
         repl.until("'of the past'")
+        repl.until("js> ")
         repl.send("\x04")
         assert repl.program.wait(SECONDS) == 0
     file = tmp_path / ".local" / "state" / "napi-python" / "history"
@@ -310,6 +314,7 @@ def test_history_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     with terminal(tmp_path, RUST) as repl:
         repl.send("1 + 1\r")
         repl.until(r"\n2\r\n")
+        repl.until("js> ")
         repl.send("\x04")
         assert repl.program.wait(SECONDS) == 0
 
