@@ -47,6 +47,18 @@ def confined(given: Mapping[str, str] | None) -> dict[str, str]:
     return {str(name): str(value) for name, value in given.items()}
 
 
+def user_folder(variable: str, inside_home: str) -> str | None:
+    """Returns the folder of this user that a variable of XDG names, or that in the home folder.
+
+    None if neither variable has an absolute path.
+    """
+    for name, inside in ((variable, ""), ("HOME", inside_home)):
+        found = os.environ.get(name, "")
+        if found.startswith("/"):
+            return f"{found}/{inside}"
+    return None
+
+
 def with_folder(passed: dict[str, str], folder: str) -> dict[str, str]:
     """Returns an environment that names a folder as the addon's own."""
     names = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")

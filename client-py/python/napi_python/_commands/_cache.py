@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from napi_python import _environment
+
 
 class Usage(NamedTuple):
     """What is stored: entries, and bytes of files."""
@@ -16,11 +18,8 @@ class Usage(NamedTuple):
 
 def folder() -> Path | None:
     """Returns the folder of the cache; None if the environment names none."""
-    for name, inside in (("XDG_CACHE_HOME", "napi_python"), ("HOME", ".cache/napi_python")):
-        found = os.environ.get(name, "")
-        if found.startswith("/"):
-            return Path(found, inside)
-    return None
+    found = _environment.user_folder("XDG_CACHE_HOME", ".cache")
+    return None if found is None else Path(found, "napi_python")
 
 
 def usage(path: Path) -> Usage:

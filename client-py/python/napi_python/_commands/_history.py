@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from napi_python import _environment
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -17,11 +19,8 @@ _DELIMITERS: Final = " \t\n`~!@#%^&*()-=+[{]}\\|;:'\",<>/?"
 
 def file() -> Path | None:
     """Returns the file of the history; None if the environment names no folder for it."""
-    for name, inside in (("XDG_STATE_HOME", ""), ("HOME", ".local/state")):
-        found = os.environ.get(name, "")
-        if found.startswith("/"):
-            return Path(found, inside, "napi-python", "history")
-    return None
+    found = _environment.user_folder("XDG_STATE_HOME", ".local/state")
+    return None if found is None else Path(found, "napi-python", "history")
 
 
 @contextlib.contextmanager

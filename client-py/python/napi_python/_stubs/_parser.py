@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from napi_python import _modules, _text
+from napi_python import _environment, _modules, _text
 from napi_python._errors import AddonCrashed, AddonError, AddonTimeout, JSError
 from napi_python._native import host
 from napi_python._stubs import _locate
@@ -39,11 +38,8 @@ _SCRIPT: Final = """
 
 def cache_folder() -> Path | None:
     """Returns the folder of the user where the parser may be installed, None without one."""
-    for variable, rest in (("XDG_CACHE_HOME", ""), ("HOME", ".cache")):
-        value = os.environ.get(variable, "")
-        if value.startswith("/"):
-            return Path(value, rest, "napi_python_stubs")
-    return None
+    found = _environment.user_folder("XDG_CACHE_HOME", ".cache")
+    return None if found is None else Path(found, "napi_python_stubs")
 
 
 def find(roots: Sequence[Path]) -> _locate.Package:
