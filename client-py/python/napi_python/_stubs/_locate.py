@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from napi_python._node_modules import read_manifest
 from napi_python._stubs._errors import FILE_MAX, StubsError
 
 _SUFFIXES: Final = (".d.ts", ".d.cts", ".d.mts")
@@ -25,7 +25,6 @@ _CONDITIONS: Final = (
     frozenset({"types", "node", "require", "default"}),
     frozenset({"types", "node", "import", "default"}),
 )
-_MANIFEST_MAX: Final = 1 << 20
 
 
 class Package(NamedTuple):
@@ -50,16 +49,6 @@ def split(specifier: str) -> tuple[str, str]:
     return "/".join(parts[:count]), "/".join(parts[count:])
 
 
-def manifest_of(folder: Path) -> dict[str, object]:
-    """Returns what the package.json of a folder says; nothing if it cannot be read."""
-    try:
-        with (folder / "package.json").open("rb") as file:
-            found = json.loads(file.read(_MANIFEST_MAX))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def find(specifier: str, start: Path) -> Package | None:
     """Finds an installed package in the `node_modules` of a folder and of those above it."""
     name, subpath = split(specifier)
@@ -67,7 +56,7 @@ def find(specifier: str, start: Path) -> Package | None:
         folder = above / "node_modules" / name
         if above.name != "node_modules" and (folder / "package.json").is_file():
             folder = folder.resolve()
-            return Package(name, folder, subpath, manifest_of(folder))
+            return Package(name, folder, subpath, read_manifest(folder))
     return None
 
 

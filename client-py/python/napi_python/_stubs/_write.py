@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from napi_python import _addon, _modules, _text
 from napi_python._errors import AddonError
+from napi_python._node_modules import read_manifest
 from napi_python._stubs import _index, _inspect, _locate, _package, _parser
 from napi_python._stubs._errors import StubsError
 from napi_python._stubs._program import Program
@@ -58,7 +59,7 @@ def _goal(name: str, root: Path) -> _Goal:
         if not path.is_file():
             raise StubsError(f"cannot write stubs: the file {path} does not exist; check its path")
         found = _locate.file_at(path.parent, path.name) or _locate.file_at(path.parent, "index")
-        version = _locate.manifest_of(path.parent).get("version")
+        version = read_manifest(path.parent).get("version")
         shown = version if isinstance(version, str) else ""
         return _Goal(_index.Module(name, shown, "load_addon"), found, path)
     package = _locate.find(name, root)
