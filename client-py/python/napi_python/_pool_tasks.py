@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
 
 class _Current(threading.local):
@@ -143,8 +144,7 @@ class Shared:
                 return
         self.room.free()
         if self.broken is not None:
-            text = f"no worker of the pool of {self.label} can be restarted: {self.broken}"
-            raise concurrent.futures.BrokenExecutor(text) from self.broken
+            raise self._broken_by(self.broken)
         text = f"the pool of {self.label} was shut down; make another one to submit tasks"
         raise RuntimeError(text)
 
@@ -181,43 +181,32 @@ class Shared:
         self.room.close()
         for task in failed:
             if task.future.set_running_or_notify_cancel():
-                text = f"no worker of the pool of {self.label} can be restarted: {error}"
-                broken = concurrent.futures.BrokenExecutor(text)
-                broken.__cause__ = error
-                task.future.set_exception(broken)
+                task.future.set_exception(self._broken_by(error))
 
-    def waits_inside(self, future: PoolFuture) -> _Waits:
-        """Counts a worker that waits for a task of its own pool, from a callback."""
-        return _Waits(self, future)
+    def _broken_by(self, error: BaseException) -> concurrent.futures.BrokenExecutor:
+        text = f"no worker of the pool of {self.label} can be restarted: {error}"
+        broken = concurrent.futures.BrokenExecutor(text)
+        broken.__cause__ = error
+        return broken
 
-    def count_waiting(self, change: int, future: PoolFuture) -> None:
-        """Counts such workers.
+    @contextlib.contextmanager
+    def waits_inside(self, future: PoolFuture) -> Iterator[None]:
+        """Counts a worker that waits for a task of its own pool, from a callback.
 
         Raises:
             RuntimeError: All workers would wait.
 
         """
         with self.lock:
-            self._waiting += change
-            if change < 0 or self._waiting < self.alive or future.running() or future.done():
-                return
-            self._waiting -= change
-        text = (
-            f"deadlock: all workers of the pool of {self.label} would wait for tasks of the pool; "
-            "do not wait for a task in a callback of another one"
-        )
-        raise RuntimeError(text)
-
-
-class _Waits:
-    """A worker waits for a future, meanwhile."""
-
-    def __init__(self, shared: Shared, future: PoolFuture) -> None:
-        self._shared = shared
-        self._future = future
-
-    def __enter__(self) -> None:
-        self._shared.count_waiting(1, self._future)
-
-    def __exit__(self, *_exception: object) -> None:
-        self._shared.count_waiting(-1, self._future)
+            if self._waiting + 1 >= self.alive and not (future.running() or future.done()):
+                text = (
+                    f"deadlock: all workers of the pool of {self.label} would wait for tasks of "
+                    "the pool; do not wait for a task in a callback of another one"
+                )
+                raise RuntimeError(text)
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._waiting -= 1
