@@ -6,28 +6,20 @@ import math
 from collections.abc import Iterable
 from html import escape
 
+from svg import GREY, document, line, text
+
 #: what is drawn: the system, what it is called, and its colour, which both dark and light show
 SYSTEMS = {
     "lanes": ("in its own process", "#2f86d6"),
     "own": ("in Python's process", "#d9772b"),
     "caller": ("there, on the calling thread", "#2e9e6b"),
 }
-GREY = "#808080"
 LEFT, WIDTH, RIGHT, TOP, LINE, BOTTOM = 300, 440, 24, 66, 22, 34
 Medians = dict[tuple[str, str], float]
 
 
-def _text(x: float, y: float, content: str, anchor: str, colour: str = GREY) -> str:
-    shown = escape(content)
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{shown}</text>'
-
-
-def _line(start: tuple[float, float], end: tuple[float, float], opacity: float) -> str:
-    (x1, y1), (x2, y2) = start, end
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{GREY}" '
-        f'stroke-opacity="{opacity}"/>'
-    )
+def _grid(start: tuple[float, float], end: tuple[float, float], opacity: float) -> str:
+    return line(start, end, f'stroke="{GREY}" stroke-opacity="{opacity}"')
 
 
 def _ticks(lowest: float, highest: float) -> list[float]:
@@ -65,29 +57,24 @@ def drawing(titles: Iterable[tuple[str, str]], median: Medians) -> str:
         return LEFT + math.log(ratio / lowest) / span * WIDTH
 
     low = TOP + len(rows) * LINE
-    parts = [_text(LEFT, 20, "time, as a multiple of Node's; left is faster", "start")]
+    parts = [text(LEFT, 20, "time, as a multiple of Node's; left is faster", "start")]
     at = float(LEFT)
     for name, colour in SYSTEMS.values():
         parts.append(f'<circle cx="{at + 4:.1f}" cy="36" r="4" fill="{colour}"/>')
-        parts.append(_text(at + 13, 40, name, "start", colour))
+        parts.append(text(at + 13, 40, name, "start", colour))
         at += 30 + 7 * len(name)
     for tick in _ticks(lowest, highest):
-        parts.append(_line((x(tick), TOP - 6), (x(tick), low), 0.9 if tick == 1 else 0.25))
+        parts.append(_grid((x(tick), TOP - 6), (x(tick), low), 0.9 if tick == 1 else 0.25))
         label = "Node" if tick == 1 else f"{tick:g}×"
-        parts.append(_text(x(tick), low + 16, label, "middle"))
+        parts.append(text(x(tick), low + 16, label, "middle"))
     for number, (title, of_row) in enumerate(rows):
         y = TOP + (number + 0.5) * LINE
-        parts.append(_text(LEFT - 12, y + 4, title, "end"))
-        parts.append(_line((LEFT, y), (LEFT + WIDTH, y), 0.15))
+        parts.append(text(LEFT - 12, y + 4, title, "end"))
+        parts.append(_grid((LEFT, y), (LEFT + WIDTH, y), 0.15))
         for system, ratio in of_row.items():
             shown = f"<title>{escape(title)}: {ratio:.2f}</title>"
             place = f'cx="{x(ratio):.1f}" cy="{y:.1f}" r="5"'
             parts.append(f'<circle {place} fill="{SYSTEMS[system][1]}">{shown}</circle>')
     width, height = LEFT + WIDTH + RIGHT, low + BOTTOM
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">\n'
-        f"<title>Time of each row of the benchmark, as a multiple of Node's</title>\n{body}\n"
-        "</svg>\n"
-    )
+    title = "Time of each row of the benchmark, as a multiple of Node's"
+    return document(width, height, title, parts)

@@ -17,7 +17,7 @@ from typing import Any
 
 from measure import ADDON
 from napi_python import AddonPool, load_addon
-from threshold import GREY, line, text
+from svg import GREY, axis, document, line, text
 
 WORKERS = (1, 2, 3, 4, 6, 8)
 #: what a task of the first kind computes for, in seconds
@@ -114,18 +114,10 @@ def drawing(found: dict[tuple[str, int], float]) -> str:
     parts = []
     for number, kind in enumerate(TASKS):
         parts += panel(LEFT + number * (WIDTH + GAP), kind, found)
-    parts.append(
-        f'<text transform="translate(13 {TOP + HEIGHT / 2}) rotate(-90)" text-anchor="middle" '
-        f'fill="{GREY}">tasks per second</text>'
-    )
+    parts.append(axis(TOP + HEIGHT / 2, "tasks per second"))
+    title = "Tasks per second of a pool by its number of workers"
     width = LEFT + len(TASKS) * (WIDTH + GAP)
-    height = TOP + HEIGHT + BOTTOM
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">\n'
-        f"<title>Tasks per second of a pool by its number of workers</title>\n{body}\n</svg>\n"
-    )
+    return document(width, TOP + HEIGHT + BOTTOM, title, parts)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ import measure
 import memory
 from measure import Measured, Samples
 from napi_python import host, load_addon
+from svg import GREY, axis, document, line, text
 
 VARIABLE = "NAPI_HOSTD_SHARED_MIN"
 #: what the variable is set to
@@ -47,9 +48,9 @@ def child() -> None:
         "result": lambda size: bytes(addon.makeBuffer(size)),
         "text": addon.stringLength,
     }
-    for line in sys.stdin:
-        way, text = line.split()
-        size = int(text)
+    for question in sys.stdin:
+        way, number = question.split()
+        size = int(number)
         arguments = {"mutable": bytearray, "result": int, "text": lambda size: "a" * size}
         run = memory.repeated(calls[way], arguments.get(way, bytes)(size))
         run(10)
@@ -102,7 +103,6 @@ def crossing(way: str, found: dict[tuple[str, str], float]) -> float:
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 240, 260, 84, 34, 50, 48
 COLOURS = {"shared": "#2f86d6", "copied": "#d9772b"}
-GREY = "#808080"
 
 
 @dataclass
@@ -122,17 +122,6 @@ class Panel:
         """Returns the place of a time."""
         first, last = math.log(self.lowest), math.log(self.highest)
         return TOP + HEIGHT - (math.log(nanoseconds) - first) / (last - first) * HEIGHT
-
-
-def text(x: float, y: float, content: str, anchor: str = "middle", colour: str = GREY) -> str:
-    """Returns a text."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{content}</text>'
-
-
-def line(start: tuple[float, float], end: tuple[float, float], style: str) -> str:
-    """Returns a line."""
-    (x1, y1), (x2, y2) = start, end
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" {style}/>'
 
 
 def named(size: float) -> str:
@@ -185,19 +174,10 @@ def drawing(found: dict[tuple[str, str], float]) -> str:
     for number, way in enumerate(WAYS):
         place = Panel(LEFT + number * (WIDTH + GAP), low, high)
         parts += panel(place, way, found, decades)
-    parts.append(
-        f'<text transform="translate(13 {TOP + HEIGHT / 2}) rotate(-90)" text-anchor="middle" '
-        f'fill="{GREY}">time of a call</text>'
-    )
+    parts.append(axis(TOP + HEIGHT / 2, "time of a call"))
+    title = "Time of a call by the size of a buffer, shared and copied"
     width = LEFT + len(WAYS) * (WIDTH + GAP)
-    height = TOP + HEIGHT + BOTTOM
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">\n'
-        f"<title>Time of a call by the size of a buffer, shared and copied</title>\n{body}\n"
-        "</svg>\n"
-    )
+    return document(width, TOP + HEIGHT + BOTTOM, title, parts)
 
 
 def main() -> None:
