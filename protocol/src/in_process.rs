@@ -4,8 +4,8 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::time::Duration;
 
-use crate::calls::CallKind;
 use crate::carrier::WaitLimit;
+use crate::direct::{DirectCall, DirectCallback};
 
 /// The number of this interface and of the protocol, which the function [`VERSION_NAME`] returns.
 pub const VERSION: u32 = crate::handshake::PROTOCOL;
@@ -49,123 +49,14 @@ pub const RESUME_NAME: &CStr = c"napi_python_library_resume";
 
 /// Runs a session that [`OpenFunction`] made until it waits, on the thread that made it, and returns
 /// [`Resumed`] encoded. It may be called while the session runs no longer than that.
-pub type ResumeFunction = unsafe extern "C" fn(session: *mut c_void) -> u64;
-
-/// The name of the function that has a session make a call.
-pub const CALL_NAME: &CStr = c"napi_python_library_call";
-
-/// As [`ResumeFunction`], with a call that takes no frame: the address of a [`DirectCall`], which is used
-/// only until this returns.
-pub type CallFunction = unsafe extern "C" fn(session: *mut c_void, call: *mut c_void) -> u64;
-
-/// The most arguments of a direct call.
-pub const DIRECT_ARGUMENTS_MAX: usize = 4;
-
-/// A value that is passed in place.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(C)]
-pub enum Scalar {
-    /// `undefined`
-    Undefined,
-    /// `null`
-    Null,
-    /// A boolean.
-    Bool(bool),
-    /// A number.
-    Number(f64),
-}
-
-/// The longest name that a direct call takes, in bytes.
-const DIRECT_NAME_MAX: usize = 39;
-
-/// The name of a property: UTF-8 of limited length.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct DirectName {
-    length: u8,
-    bytes: [u8; DIRECT_NAME_MAX],
-}
-
-impl DirectName {
-    /// The name; None if it is too long.
-    #[inline]
-    pub fn new(name: &str) -> Option<Self> {
-        let mut bytes = [0; DIRECT_NAME_MAX];
-        bytes
-            .get_mut(..name.len())?
-            .copy_from_slice(name.as_bytes());
-        let length = u8::try_from(name.len()).ok()?;
-        Some(Self { length, bytes })
-    }
-
-    /// Its UTF-8.
-    #[inline]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length.into()).unwrap_or_default()
-    }
-}
-
-/// What a direct call does with which objects, each of which is named by its id.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub enum DirectTarget {
-    /// Calls a function with a `this`; zero for `undefined`.
-    Function(u32, u32),
-    /// Calls a method of an object.
-    Method(u32, DirectName),
-    /// Reads a property of an object.
-    Property(u32, DirectName),
-}
-
-impl DirectTarget {
-    /// The call that it stands for, which replies if the answer takes a frame.
-    #[inline]
-    pub const fn kind(&self) -> CallKind {
-        match self {
-            Self::Function(..) => CallKind::Call,
-            Self::Method(..) => CallKind::CallMethod,
-            Self::Property(..) => CallKind::Get,
-        }
-    }
-}
-
-/// A call with scalars, from the thread of the session.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct DirectRequest {
-    /// The number of the leased lane, on which everything else of the call travels.
-    pub lane: u8,
-    /// The number of arguments.
-    pub count: u8,
-    /// The id of the request.
-    pub call: u32,
-    /// What it does.
-    pub target: DirectTarget,
-    /// The arguments.
-    pub arguments: [Scalar; DIRECT_ARGUMENTS_MAX],
-}
-
-/// What became of a direct call.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(C)]
-pub enum DirectState {
-    /// The session did not look at it: it is to be sent as a frame.
-    Untaken,
-    /// The session makes it, and replies with a frame.
-    Taken,
-    /// It has returned.
-    Answered(Scalar),
-}
-
-/// A direct call.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct DirectCall {
-    /// What is called.
-    pub request: DirectRequest,
-    /// What became of it.
-    pub state: DirectState,
-}
+///
+/// It takes the session, a call that the session is to make, and where the session puts a callback that
+/// it makes. Either address may be null; they are used only until this returns.
+pub type ResumeFunction = unsafe extern "C" fn(
+    session: *mut c_void,
+    call: *mut DirectCall,
+    callback: *mut DirectCallback,
+) -> u64;
 
 /// The name of the function that frees a session.
 pub const FREE_NAME: &CStr = c"napi_python_library_free";
@@ -266,16 +157,6 @@ mod tests {
             assert_eq!(SessionEnd::decode(end.encode()), end);
         }
         assert_eq!(SessionEnd::decode(0x200), SessionEnd::Lost);
-    }
-
-    #[test]
-    fn names_of_direct_calls_have_a_longest_length() {
-        let longest = "ä".repeat(DIRECT_NAME_MAX / 2) + "x";
-        for name in ["", "increment", &longest] {
-            let kept = DirectName::new(name).unwrap();
-            assert_eq!(kept.as_bytes(), name.as_bytes());
-        }
-        assert!(DirectName::new(&(longest + "y")).is_none());
     }
 
     #[test]

@@ -44,6 +44,7 @@ enum Slot<T> {
 
 /// What a receiver releases: all that it has counted for one id, of which at least one receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Release {
     /// The object.
     pub id: SlotId,

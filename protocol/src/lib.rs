@@ -10,6 +10,7 @@ pub mod carrier;
 mod codec;
 pub mod confinement;
 pub mod control;
+pub mod direct;
 pub mod error;
 pub mod failure;
 pub mod frame;

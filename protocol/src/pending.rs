@@ -71,14 +71,14 @@ impl Pending {
 
     /// Opens a request that was received. An error is a violation by the other side.
     #[inline]
-    pub fn asked(&mut self, header: &Header) -> Result {
+    pub fn asked(&mut self, call: CallId, number: u16) -> Result {
         if self.open.last().is_some_and(|open| open.by == By::Them) {
             return violation("a request inside one that is being answered");
         }
         self.room()?;
         self.open.push(OpenRequest {
-            call: header.call,
-            number: header.number,
+            call,
+            number,
             by: By::Them,
         });
         Ok(())

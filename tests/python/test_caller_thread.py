@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from conftest import addon_path, control_c, run_program, until
 from napi_python import (
     Addon,
     AddonCrashed,
+    AddonError,
     AddonTimeout,
     JSError,
     WrongThreadError,
@@ -489,3 +491,142 @@ def test_events_come_between_calls_without_a_frame(order: Any) -> None:
     calls = asyncio.run(main())
     assert seen == list(range(500))
     assert ticks == list(range(calls))
+
+
+# How callbacks are made: what JavaScript passes, and what a call of Python's returns.
+CALLS = [
+    "f => f()",
+    "f => f(1, -0, 2.5, true)",
+    "f => f(undefined, null, false)",
+    "f => f(1, 2, 3, 4, 5)",
+    "f => f('text')",
+    "f => f({ a: 1 }, [2])",
+    "f => f(2n ** 70n)",
+    "f => { try { return f(-1) } catch (error) { return `${error.name}: ${error.message}` } }",
+    "f => [f(1), f([1]), f(2), f({}), f(3)]",
+    "f => [1, 2, 3].map(f)",
+    "f => typeof f(1) + typeof f(0)",
+    "f => f.length + f.name.length",
+]
+
+
+def sometimes(*given: Any) -> Any:
+    """Returns values of several kinds, or raises."""
+    if not given:
+        return None
+    if given[0] == -1:
+        raise ValueError("minus one")
+    return {1: True, 2: [given], 3: 2**60, 0: 0.5}.get(len(given), repr(given))
+
+
+CALLBACKS: list[Callable[..., Any]] = [
+    lambda *given: repr(given),
+    lambda *given: given[0] if given else 7,
+    lambda *given: len(given),
+    lambda *given: [*given],
+    lambda *given: 2**53,
+    sometimes,
+    lambda *_: 1 // 0,
+]
+
+
+@pytest.mark.parametrize("source", CALLS)
+def test_callbacks_with_and_without_a_frame_are_the_same(source: str) -> None:
+    def results(addon: Addon) -> list[str]:
+        call = host(addon).run_script(source)
+        # With a list the call itself takes a frame, its callbacks need none.
+        with_list = host(addon).run_script(f"(f, list) => [({source})(f), list.length]")
+        found = []
+        for callback in CALLBACKS:
+            found += [answer(call, callback), answer(with_list, callback, [1])]
+        return found
+
+    with load_addon(addon_path("primitive")) as isolated:
+        wanted = results(isolated)
+    with load_addon(addon_path("primitive"), isolated=False, thread="caller") as addon:
+        assert results(addon) == wanted
+
+
+def test_callback_without_a_frame_ends_in_each_way() -> None:
+    with load_addon(addon_path("primitive"), isolated=False, thread="caller") as addon:
+        script = host(addon).run_script
+        total = script(
+            "(f, n) => { let sum = 0; for (let i = 0; i < n; i++) sum += f(i); return sum }"
+        )
+        assert total(lambda i: i, 100) == 4950
+        # Calls inside of a callback: with a callback of their own, with a frame, deeper.
+        assert total(lambda i: total(lambda j: i * j, 3), 4) == 18
+        assert total(lambda i: len(script(f"() => 'x'.repeat({i})")()), 4) == 6
+        add = script("(a, b) => a + b")
+        assert total(lambda i: add(i, 1), 3) == 6
+
+        def deep(n: int) -> int:
+            return n and 1 + total(lambda i: deep(n - 1), 1)
+
+        assert deep(20) == 20
+        # Nothing of a callback stays.
+        before = host(addon).stats()["python_objects_lent"]
+        three = script("(f, g, h) => f(1) + g(2) + h(3)")
+        for _ in range(300):
+            assert three(lambda x: x, lambda x: -x, lambda x: x) == 2
+        script("() => 1")()
+        assert host(addon).stats()["python_objects_lent"] == before
+        # One that the addon keeps is called later, and released when it is dropped.
+        keep = script("f => { globalThis.kept = f; return 1 }")
+        kept = Kept()
+        gone = weakref.ref(kept)
+        assert keep(kept.add) == 1
+        assert script("() => kept(4)")() == 5
+        del kept
+        gc.collect()
+        assert gone() is not None
+        script("() => { delete globalThis.kept }")()
+        assert script("() => 1")() == 1
+        gc.collect()
+        assert gone() is None
+
+        def slow(i: int) -> int:
+            time.sleep(0.02)
+            return i
+
+        with pytest.raises(AddonTimeout), deadline(0.05):
+            total(slow, 10**6)
+        with pytest.raises(KeyboardInterrupt), control_c(0.1):
+            total(lambda i: i, 10**9)
+
+        def interrupted(_: int) -> int:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            script("f => { try { return f(1) } catch { return 2 } }")(interrupted)
+        assert total(lambda i: i, 3) == 3
+
+
+class Kept:
+    """Has a method that an addon keeps."""
+
+    def add(self, x: int) -> int:
+        return x + 1
+
+
+def test_addon_may_be_closed_in_a_callback_without_a_frame() -> None:
+    addon = load_addon(addon_path("primitive"), isolated=False, thread="caller")
+    call = host(addon).run_script("f => f(1) + 1")
+    with pytest.raises(AddonError, match="closed"):
+        call(lambda _: host(addon).close())
+    with pytest.raises(AddonError, match="closed"):
+        call(lambda x: x)
+
+
+def test_sessions_of_one_thread_call_each_other_without_frames() -> None:
+    with load("primitive") as one, load("number") as other:
+        first = host(one).run_script("(f, n) => n ? f(n - 1) + 1 : 0")
+        second = host(other).run_script("(f, n) => n ? f(n - 1) + 1 : 0")
+
+        def forth(n: int) -> int:
+            return first(back, n)
+
+        def back(n: int) -> int:
+            return second(forth, n)
+
+        assert forth(20) == 20

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use hostd_protocol::carrier::HostRunner;
 use hostd_protocol::carrier::WaitLimit;
-use hostd_protocol::in_process::{DirectCall, Resumed, SessionEnd};
+use hostd_protocol::direct::{DirectCall, DirectCallback};
+use hostd_protocol::in_process::{Resumed, SessionEnd};
 use tokio::sync::oneshot;
 
 use crate::error::SpawnError;
@@ -113,7 +114,7 @@ impl CallerThread {
             source,
         })?;
         let _ = self.session.set(session);
-        self.run();
+        self.run(None, None);
         Ok(())
     }
 
@@ -124,7 +125,7 @@ impl CallerThread {
             return false;
         }
         while !self.is_over.load(Ordering::Acquire) && Instant::now() < end {
-            self.run();
+            self.run(None, None);
             thread::sleep(END_POLL_INTERVAL);
         }
         self.is_over.load(Ordering::Acquire)
@@ -172,16 +173,16 @@ impl CallerThread {
     }
 }
 
-impl CallerThread {
+impl HostRunner for CallerThread {
     #[inline]
-    fn run_by(&self, resume: impl FnOnce(&dyn SharedSession) -> Resumed) -> bool {
+    fn run(&self, call: Option<&mut DirectCall>, callback: Option<&mut DirectCallback>) -> bool {
         let Some(session) = self.session.get() else {
             return false;
         };
         if self.is_over.load(Ordering::Relaxed) {
             return false;
         }
-        match resume(&**session) {
+        match session.resume(call, callback) {
             Resumed::Waiting(WaitLimit::Unchanged) => {}
             Resumed::Waiting(WaitLimit::Unlimited) => {
                 if self.due.load(Ordering::Relaxed) != NEVER {
@@ -195,17 +196,5 @@ impl CallerThread {
             }
         }
         true
-    }
-}
-
-impl HostRunner for CallerThread {
-    #[inline]
-    fn run(&self) -> bool {
-        self.run_by(|session| session.resume())
-    }
-
-    #[inline]
-    fn call(&self, call: &mut DirectCall) -> bool {
-        self.run_by(|session| session.call(call))
     }
 }

@@ -5,15 +5,16 @@ use std::mem;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::{
     ClientLane, Idle, Interrupted, ParkedWait, Uninterruptible, while_parked,
 };
 use hostd_protocol::control::ClientMessage;
+use hostd_protocol::direct::{CallbackState, DirectCall, DirectCallback, DirectState, Scalar};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{FrameBuilder, FrameKind, Header};
-use hostd_protocol::ids::{Generation, LaneNumber};
-use hostd_protocol::in_process::{DirectCall, DirectState};
+use hostd_protocol::ids::{CallId, Generation, LaneNumber};
 use hostd_protocol::memory::ClientMemory;
 use hostd_protocol::pending::{By, Pending};
 
@@ -93,6 +94,17 @@ pub struct Conversation {
     /// Whether the lane has failed: then nothing more is sent on it, and the host has ended or is about
     /// to.
     has_failed: bool,
+    /// Whether the host waits in place for the answer to its innermost request.
+    answers_in_place: bool,
+}
+
+/// What the host does next.
+#[derive(Debug)]
+pub enum Incoming {
+    /// It has sent a frame: a request, or the reply to the innermost request of this side.
+    Frame(Header),
+    /// It makes a callback in place.
+    Callback,
 }
 
 impl Conversation {
@@ -121,6 +133,7 @@ impl Conversation {
             interrupted: None,
             discarded: Vec::new(),
             has_failed: false,
+            answers_in_place: false,
         })
     }
 
@@ -172,22 +185,71 @@ impl Conversation {
         self.export = Some(export);
     }
 
-    /// Makes a call that takes no frame, if the host runs on this thread. If the host has taken it and not
-    /// answered in place, the caller must call [`Self::next`].
+    /// Makes a call that takes no frame, if the host runs on this thread; or goes on with it, once a callback
+    /// was answered in place. The host may make a callback, which must be answered first. If it has taken
+    /// the call, makes no callback and has not answered, the caller must call [`Self::next`].
     ///
     /// # Errors
     /// The process was forked, or too many requests are open.
     #[inline]
-    pub fn call_directly(&mut self, call: &mut DirectCall) -> Result<(), ClientError> {
+    pub fn call_directly(
+        &mut self,
+        call: &mut DirectCall,
+        callback: &mut DirectCallback,
+    ) -> Result<(), ClientError> {
         if !self.instance.is_ours() {
             return Err(ClientError::Forked);
         }
-        call.request.call = self.pending.ask(call.request.target.kind().number())?.0;
-        self.lane.call_directly(call);
+        if call.state == DirectState::Untaken {
+            call.request.call = self.pending.ask(call.request.target.kind().number())?.0;
+        }
+        loop {
+            self.lane.call_directly(call, callback);
+            // Beyond the limit of open requests, a frame gets the error.
+            if !callback.is_asked() || self.take_callback(callback) {
+                break;
+            }
+        }
         if call.state != DirectState::Taken {
             self.pending.unask();
         }
         Ok(())
+    }
+
+    /// Opens the request of a callback that the host makes in place; refuses it if that fails.
+    #[inline]
+    fn take_callback(&mut self, callback: &mut DirectCallback) -> bool {
+        let (call, number) = (CallId(callback.call), CallKind::Invoke.number());
+        if self.pending.asked(call, number).is_err() {
+            callback.state = CallbackState::Refused;
+            return false;
+        }
+        self.answers_in_place = true;
+        true
+    }
+
+    /// Has the host send the callback that it makes in place as a frame; the caller must go on as after
+    /// [`Self::answer_in_place`].
+    pub fn refuse_in_place(&mut self, callback: &mut DirectCallback) {
+        if mem::take(&mut self.answers_in_place) && self.pending.answer().is_ok() {
+            callback.state = CallbackState::Refused;
+        }
+    }
+
+    /// Answers a callback that the host makes in place; the caller must go on with the call, or call
+    /// [`Self::next`]. False if a frame must reply: other requests were made meanwhile, or the call is
+    /// interrupted.
+    #[inline]
+    pub fn answer_in_place(&mut self, callback: &mut DirectCallback, result: Scalar) -> bool {
+        let is_possible = mem::take(&mut self.answers_in_place)
+            && self.interrupted.is_none()
+            && self.pending.answer().is_ok();
+        callback.state = if is_possible {
+            CallbackState::Answered(result)
+        } else {
+            CallbackState::Deferred
+        };
+        is_possible
     }
 
     /// Sends a frame: a request, or the reply to the host's innermost request. Waits without a limit if
@@ -220,6 +282,7 @@ impl Conversation {
         if self.has_failed {
             return Err(self.lost(idle));
         }
+        self.answers_in_place = false;
         let number = frame.number();
         let sent = match frame.kind() {
             FrameKind::Request => {
@@ -267,6 +330,31 @@ impl Conversation {
     /// [`Self::take_discarded`].
     #[inline]
     pub fn next(&mut self, body: &mut Vec<u8>, idle: &mut dyn Idle) -> Result<Header, ClientError> {
+        match self.receive(body, None, idle)? {
+            Incoming::Frame(header) => Ok(header),
+            Incoming::Callback => Err(violation().into()),
+        }
+    }
+
+    /// As [`Self::next`], but the host may make a callback in place as well, which is in `callback` then and
+    /// must be answered first.
+    #[inline]
+    pub fn next_or_callback(
+        &mut self,
+        body: &mut Vec<u8>,
+        callback: &mut DirectCallback,
+        idle: &mut dyn Idle,
+    ) -> Result<Incoming, ClientError> {
+        self.receive(body, Some(callback), idle)
+    }
+
+    #[inline]
+    fn receive(
+        &mut self,
+        body: &mut Vec<u8>,
+        mut callback: Option<&mut DirectCallback>,
+        idle: &mut dyn Idle,
+    ) -> Result<Incoming, ClientError> {
         if !self.instance.is_ours() {
             return Err(ClientError::Forked);
         }
@@ -279,13 +367,27 @@ impl Conversation {
                 cancel: (&self.instance, self.lane.index()),
                 since: &mut self.interrupted,
             };
-            let received = self.lane.receive(body, &mut grace);
+            let received = match callback.as_deref_mut() {
+                Some(callback) => {
+                    let waited = self.lane.wait_for_callback(callback, &mut grace);
+                    if callback.is_asked() {
+                        if self.interrupted.is_none() && self.take_callback(callback) {
+                            return Ok(Incoming::Callback);
+                        }
+                        // It comes as a frame.
+                        callback.state = CallbackState::Refused;
+                        continue;
+                    }
+                    waited.and_then(|()| self.lane.receive(body, &mut grace))
+                }
+                None => self.lane.receive(body, &mut grace),
+            };
             let header = match received {
                 Ok(header) => header,
                 Err(error) => return Err(self.failed(error, idle)),
             };
             let accepted = match header.kind {
-                FrameKind::Request => self.pending.asked(&header),
+                FrameKind::Request => self.pending.asked(header.call, header.number),
                 FrameKind::Reply | FrameKind::Failure => self.pending.answered(&header),
                 FrameKind::Notice => Err(violation()),
             };
@@ -293,7 +395,7 @@ impl Conversation {
                 return Err(self.failed(error, idle));
             }
             if self.interrupted.is_none() {
-                return Ok(header);
+                return Ok(Incoming::Frame(header));
             }
             if let Some(ended) = while_parked(idle, Ok(None), |_| self.wind_down(header, body))? {
                 return Err(ended);

@@ -63,7 +63,7 @@ pub use bulk::{HostBytes, LentMemory};
 pub use cache::clear_cache;
 pub use cause::{Cause, Kill};
 pub use client::{Client, Closing, forked};
-pub use conversation::{Conversation, HostRef};
+pub use conversation::{Conversation, HostRef, Incoming};
 pub use error::{ClientError, SpawnError};
 pub use events::{HostEvents, OutputStream, SpawnThread};
 pub use hostd_protocol::carrier::{Idle, Interrupted, ParkedWait, Uninterruptible};

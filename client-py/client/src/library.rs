@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 pub use hostd_protocol::carrier::WaitLimit;
-use hostd_protocol::in_process::DirectCall;
+use hostd_protocol::direct::{DirectCall, DirectCallback};
 pub use hostd_protocol::in_process::{Resumed, SessionEnd};
 use hostd_protocol::memory::SharedMemory;
 
@@ -41,11 +41,13 @@ pub trait SessionLibrary: fmt::Debug + Send + Sync {
 
 /// A session that runs on the thread that opened it.
 pub trait SharedSession: Send + Sync {
-    /// Runs it until it waits; on another thread, nothing.
-    fn resume(&self) -> Resumed;
-
-    /// Has it make a call, and runs it; on another thread, nothing.
-    fn call(&self, call: &mut DirectCall) -> Resumed;
+    /// Runs it until it waits, with a call that it is to make and a place for a callback that it makes, if
+    /// there are; on another thread, nothing.
+    fn resume(
+        &self,
+        call: Option<&mut DirectCall>,
+        callback: Option<&mut DirectCallback>,
+    ) -> Resumed;
 }
 
 /// What the threads of a session tell that it has something to do.

@@ -41,6 +41,18 @@ pub(super) fn form(value: &Bound<'_, PyAny>) -> PyResult<CallableForm> {
     Ok(PLAIN)
 }
 
+/// The form of a function or method of Python, if no converter may apply to it.
+#[inline]
+pub(crate) fn callable_form(value: &Bound<'_, PyAny>) -> Option<CallableForm> {
+    let names = Names::get(value.py()).ok()?;
+    let class = value.get_type_ptr().cast();
+    let is_plain = class == names.function.as_ptr() || class == names.method.as_ptr();
+    if !is_plain || !names.converters.bind(value.py()).is_empty() {
+        return None;
+    }
+    form(value).ok()
+}
+
 /// The form of an object of the type `types.FunctionType`.
 #[inline]
 pub(super) fn form_of_function(function: &Bound<'_, PyAny>) -> PyResult<CallableForm> {

@@ -21,6 +21,7 @@ mod shared;
 mod write_back;
 
 pub(crate) use apply::{apply, read_changes};
+pub(crate) use callable::callable_form;
 pub(crate) use decode::{Decoder, number};
 pub(crate) use encode::Encoder;
 pub(crate) use objects::{Missing, RequestObjects};

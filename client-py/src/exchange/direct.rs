@@ -1,45 +1,30 @@
-//! Calls with scalars of an addon that runs on this thread: they take no frame.
+//! Calls with scalars and callables of an addon that runs on this thread: they take no frame.
 
 use std::sync::Arc;
 
-use hostd_protocol::calls::{ReplyOf, TypedCall};
-use hostd_protocol::ids::SlotId;
-use hostd_protocol::in_process::{
-    DIRECT_ARGUMENTS_MAX, DirectCall, DirectName, DirectRequest, DirectState, DirectTarget, Scalar,
+use hostd_protocol::calls::{CallKind, ReplyOf, TypedCall};
+use hostd_protocol::direct::{
+    DIRECT_ARGUMENTS_MAX, DirectArgument, DirectCall, DirectCallback, DirectName, DirectReleases,
+    DirectRequest, DirectState, DirectTarget,
 };
+use hostd_protocol::frame::Header;
+use hostd_protocol::ids::SlotId;
 use hostd_protocol::parts::Part;
+use hostd_protocol::value::ClientKind;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyNone};
+use pyo3::types::PyTuple;
 
 use super::buffers::ExchangeBuffers;
+use super::in_place::{Called, scalar, value};
 use super::spec::Request;
 use super::suspended::{self, OpenConversation};
 use crate::addon::LoadedAddon;
 use crate::adopt::adopt_running;
-use crate::convert::{CallArguments, ClientSide, Decoder, number};
-use crate::generation::HostGeneration;
+use crate::convert::{CallArguments, ClientSide, Decoder, callable_form};
+use crate::errors;
+use crate::generation::{HostGeneration, LentObject};
 use crate::proxy::Reference;
 use crate::wait::CallWait;
-
-/// Larger ones become values of type `BigInt`.
-const EXACT_MAX: i64 = (1 << 53) - 1;
-
-/// What an argument becomes in JavaScript, if that is passed in place.
-#[inline]
-fn scalar(value: &Bound<'_, PyAny>) -> Option<Scalar> {
-    if value.is_exact_instance_of::<PyInt>() {
-        let number: i64 = value.extract().ok()?;
-        #[expect(clippy::cast_precision_loss, reason = "it is exact below 2^53")]
-        return (number.abs() <= EXACT_MAX).then_some(Scalar::Number(number as f64));
-    }
-    if let Ok(number) = value.cast_exact::<PyFloat>() {
-        return Some(Scalar::Number(number.value()));
-    }
-    if let Ok(flag) = value.cast_exact::<PyBool>() {
-        return Some(Scalar::Bool(flag.is_true()));
-    }
-    value.is_none().then_some(Scalar::Null)
-}
 
 /// What a call in place does, and with which objects.
 #[derive(Clone, Copy)]
@@ -99,20 +84,9 @@ impl LoadedAddon {
         if self.background.owner.is_none() {
             return Ok(None);
         }
-        let mut scalars = [Scalar::Undefined; DIRECT_ARGUMENTS_MAX];
-        let mut count = 0;
-        if let Some((arguments, keywords)) = arguments {
-            if keywords.is_some() || arguments.len() > DIRECT_ARGUMENTS_MAX {
-                return Ok(None);
-            }
-            for (place, argument) in scalars.iter_mut().zip(arguments.iter_borrowed()) {
-                let Some(scalar) = scalar(&argument) else {
-                    return Ok(None);
-                };
-                *place = scalar;
-                count += 1;
-            }
-        }
+        let Some(mut passed) = Passed::of(arguments) else {
+            return Ok(None);
+        };
         adopt_running(self, py)?;
         let Some(generation) = self.current() else {
             return Ok(None);
@@ -135,49 +109,200 @@ impl LoadedAddon {
         let Some(target) = operation.target(self, &generation) else {
             return Ok(None);
         };
-        let kind = target.kind();
-        let mut call = DirectCall {
-            request: DirectRequest {
-                lane: 0,
-                count,
-                call: 0,
-                target,
-                arguments: scalars,
-            },
-            state: DirectState::Untaken,
-        };
         let Ok(Some(mut lane)) = generation.host.conversation(&mut wait) else {
             return Ok(None);
         };
-        if lane.call_directly(&mut call).is_err() {
+        let mut lent = LentArguments::default();
+        if passed.has_callables
+            && let Some((arguments, _)) = arguments
+            && !lent.lend(&generation, arguments, &mut passed.values)
+        {
+            lent.take_back(py, &generation);
             return Ok(None);
         }
-        match call.state {
-            DirectState::Untaken => Ok(None),
-            DirectState::Taken => {
-                let mut buffers = ExchangeBuffers::take(&self.config.limits);
-                buffers.objects.deadline = deadline;
-                let request = Request {
-                    export: name,
-                    ..Request::to(home)
-                };
-                if let Some(name) = name {
-                    lane.set_export(Arc::clone(name));
-                }
-                let open = OpenConversation { lane, deadline };
-                let sent = self.await_reply(py, open, &generation, (request, wait), &mut buffers);
-                let sent = sent.map(|header| (Arc::clone(&generation), header));
-                let mut read = |decoder: &mut Decoder<'_, 'py>| C::Reply::read(decoder);
-                let call = (kind, request);
-                let result = self.conclude(py, call, sent, &mut buffers, &mut read);
-                buffers.give();
-                result.map(Some)
-            }
-            DirectState::Answered(result) => Ok(Some(replied(match result {
-                Scalar::Undefined | Scalar::Null => PyNone::get(py).to_owned().into_any(),
-                Scalar::Bool(flag) => PyBool::new(py, flag).to_owned().into_any(),
-                Scalar::Number(value) => number(py, value)?,
-            }))),
+        let mut call = DirectCall {
+            request: DirectRequest {
+                lane: 0,
+                count: passed.count,
+                call: 0,
+                target,
+                arguments: passed.values,
+            },
+            state: DirectState::Untaken,
+            releases: DirectReleases::default(),
+        };
+        let mut callback = DirectCallback::default();
+        let made = lane.call_directly(&mut call, &mut callback);
+        if made.is_err() || call.state == DirectState::Untaken {
+            lent.take_back(py, &generation);
+            return Ok(None);
         }
+        if call.state == DirectState::Taken {
+            if let Some(name) = name {
+                lane.set_export(Arc::clone(name));
+            }
+            let request = Request {
+                export: name,
+                ..Request::to(home)
+            };
+            let open = OpenConversation { lane, deadline };
+            let mut buffers = ExchangeBuffers::take(&self.config.limits);
+            buffers.objects.sent.extend(lent.ids());
+            let made = (&mut call, &mut callback);
+            let reply =
+                self.await_direct::<C>(py, (open, &generation), made, request, &mut buffers);
+            buffers.give();
+            if let Some(result) = reply.transpose() {
+                return result.map(Some);
+            }
+        }
+        let DirectState::Answered(result) = call.state else {
+            return Ok(None);
+        };
+        for release in call.releases.into_iter().flatten() {
+            let gone = generation.released(release).map_err(errors::protocol)?;
+            LentObject::release_all(py, gone);
+        }
+        Ok(Some(replied(value(py, result)?)))
+    }
+
+    /// Serves the callbacks of a direct call until it is answered in place, or by a frame that is read.
+    #[inline(never)]
+    fn await_direct<'py, C: TypedCall>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        (open, generation): (OpenConversation, &Arc<HostGeneration>),
+        made: (&mut DirectCall, &mut DirectCallback),
+        request: Request<'_>,
+        buffers: &mut ExchangeBuffers,
+    ) -> PyResult<Option<ReplyOf<C, ClientSide<'py>>>> {
+        buffers.objects.deadline = open.deadline;
+        let mut open = Some(open);
+        let call = (made.0.request.target.kind(), request);
+        let served = self.serve_direct(py, (&mut open, generation), made, call, buffers);
+        let Some(sent) = served.transpose() else {
+            return Ok(None);
+        };
+        let sent = sent.map(|header| (Arc::clone(generation), header));
+        let mut read = |decoder: &mut Decoder<'_, 'py>| C::Reply::read(decoder);
+        self.conclude(py, call, sent, buffers, &mut read).map(Some)
+    }
+
+    /// Serves the callbacks of a direct call until it is answered in place, or by a frame whose header is
+    /// returned.
+    #[inline(never)]
+    fn serve_direct(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
+        (call, callback): (&mut DirectCall, &mut DirectCallback),
+        (kind, request): (CallKind, Request<'_>),
+        buffers: &mut ExchangeBuffers,
+    ) -> PyResult<Option<Header>> {
+        while callback.is_asked() {
+            match self.serve_in_place(py, open, generation, request, callback)? {
+                Called::InPlace => {
+                    let Some(busy) = open else {
+                        return Err(errors::lost_lane(self.label()));
+                    };
+                    if let Err(error) = busy.lane.call_directly(call, callback) {
+                        let wait = CallWait::attached(&self.config, busy.deadline);
+                        return Err(self.client_error(error, wait, request.export()));
+                    }
+                    if call.state != DirectState::Taken {
+                        return Ok(None);
+                    }
+                }
+                Called::ByFrame(replied) => {
+                    let (served, asked) = ((&mut *open, generation), (kind, request));
+                    let into = (&mut *callback, &mut *buffers);
+                    let incoming = self.finish_callback(py, served, *replied, asked, into)?;
+                    let (served, next) = ((open, generation), (incoming, callback));
+                    return self
+                        .serve_until_reply(py, served, next, asked, buffers)
+                        .map(Some);
+                }
+            }
+        }
+        let served = (open, generation);
+        self.await_reply(py, served, callback, (kind, request), buffers)
+            .map(Some)
+    }
+}
+
+/// Arguments that are all passed in place; callables have no id yet.
+struct Passed {
+    values: [DirectArgument; DIRECT_ARGUMENTS_MAX],
+    count: u8,
+    has_callables: bool,
+}
+
+impl Passed {
+    /// None if one of them takes a frame.
+    #[inline]
+    fn of(arguments: Option<CallArguments<'_, '_>>) -> Option<Self> {
+        let mut passed = Self {
+            values: [DirectArgument::Undefined; DIRECT_ARGUMENTS_MAX],
+            count: 0,
+            has_callables: false,
+        };
+        let Some((arguments, keywords)) = arguments else {
+            return Some(passed);
+        };
+        if keywords.is_some() || arguments.len() > DIRECT_ARGUMENTS_MAX {
+            return None;
+        }
+        for (place, argument) in passed.values.iter_mut().zip(arguments.iter_borrowed()) {
+            *place = if let Some(scalar) = scalar(&argument) {
+                scalar.into()
+            } else {
+                passed.has_callables = true;
+                DirectArgument::Callable(0, callable_form(&argument)?.code())
+            };
+            passed.count += 1;
+        }
+        Some(passed)
+    }
+}
+
+/// The callables among the arguments of a direct call, by the ids by which they are lent.
+#[derive(Default)]
+struct LentArguments {
+    ids: [Option<SlotId>; DIRECT_ARGUMENTS_MAX],
+}
+
+impl LentArguments {
+    /// Lends the callables. False if that fails; those before it are lent.
+    fn lend(
+        &mut self,
+        generation: &HostGeneration,
+        arguments: &Bound<'_, PyTuple>,
+        values: &mut [DirectArgument; DIRECT_ARGUMENTS_MAX],
+    ) -> bool {
+        let places = values.iter_mut().zip(&mut self.ids);
+        places
+            .zip(arguments.iter_borrowed())
+            .all(|((value, id), argument)| {
+                let DirectArgument::Callable(lent, _) = value else {
+                    return true;
+                };
+                let Ok(lending) = generation.lend(&argument, ClientKind::Callable) else {
+                    return false;
+                };
+                *lent = lending.id.get();
+                *id = Some(lending.id);
+                true
+            })
+    }
+
+    fn ids(&self) -> impl Iterator<Item = SlotId> {
+        self.ids.into_iter().flatten()
+    }
+
+    /// Uncounts them: the call was not made.
+    #[cold]
+    fn take_back(&self, py: Python<'_>, generation: &HostGeneration) {
+        let gone = self.ids().filter_map(|id| generation.unsend(id));
+        LentObject::release_all(py, gone);
     }
 }

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
-use hostd_client::{ClientError, Conversation};
+use hostd_client::{ClientError, Conversation, Incoming};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::TurnClaim;
+use hostd_protocol::direct::DirectCallback;
 use hostd_protocol::frame::{Flags, FrameKind, Header};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use super::buffers::ExchangeBuffers;
 use super::encode::unsend;
-use super::serve::{self, Served};
+use super::in_place::Called;
+use super::serve::{self, Replied, Served};
 use super::spec::Request;
 use super::suspended::{self, OpenConversation};
 use crate::addon::LoadedAddon;
@@ -29,6 +31,13 @@ pub(super) enum Sent {
     /// Nothing was sent: another host runs than the one that the message was written for.
     Replaced,
     /// Nothing was sent: the JS thread is running something.
+    Declined,
+}
+
+/// How a request began.
+enum Begun {
+    Sent(Incoming),
+    Replaced,
     Declined,
 }
 
@@ -60,6 +69,7 @@ impl LoadedAddon {
         if deadline.is_some() && wait.is_late() {
             return Err(self.client_error(ClientError::Interrupted, wait, request.export()));
         }
+        let mut callback = DirectCallback::default();
         let mut send = || {
             let open = match &mut *open {
                 Some(open) => open,
@@ -69,7 +79,7 @@ impl LoadedAddon {
                         Some(_) => generation.host.conversation(&mut wait)?,
                     };
                     let Some(lane) = lane else {
-                        return Ok(Sent::Replaced);
+                        return Ok(Begun::Replaced);
                     };
                     none.insert(OpenConversation {
                         lane,
@@ -78,7 +88,7 @@ impl LoadedAddon {
                 }
             };
             if is_turn && !self.announce_turn(&open.lane, request.condition) {
-                return Ok(Sent::Declined);
+                return Ok(Begun::Declined);
             }
             open.deadline = deadline;
             // The reply of a turn is read to its end.
@@ -90,25 +100,87 @@ impl LoadedAddon {
             buffers.releases.clear();
             buffers.objects.was_sent(py);
             open.lane
-                .next(&mut buffers.body, &mut wait)
-                .map(Sent::Answered)
+                .next_or_callback(&mut buffers.body, &mut callback, &mut wait)
+                .map(Begun::Sent)
         };
-        let mut header = match send() {
-            Ok(Sent::Answered(header)) => header,
-            Ok(nothing) => return Ok(nothing),
+        let incoming = match send() {
+            Ok(Begun::Sent(incoming)) => incoming,
+            Ok(Begun::Replaced) => return Ok(Sent::Replaced),
+            Ok(Begun::Declined) => return Ok(Sent::Declined),
             Err(error) => {
                 let open = (open, generation);
                 return Err(self.interrupted(py, open, request, (error, wait), buffers));
             }
         };
-        if !buffers.objects.awaitables.is_empty() && !header.flags.contains(Flags::UNREAD) {
+        let is_unread =
+            matches!(&incoming, Incoming::Frame(header) if header.flags.contains(Flags::UNREAD));
+        if !buffers.objects.awaitables.is_empty() && !is_unread {
             let awaitables = &mut buffers.objects.awaitables;
             serve::settle_awaitables(py, self, generation, call, awaitables);
         }
-        while header.kind == FrameKind::Request {
-            header = self.serve_one(py, open, generation, (header, call, request), buffers)?;
+        let served = (open, generation);
+        self.serve_until_reply(
+            py,
+            served,
+            (incoming, &mut callback),
+            (call, request),
+            buffers,
+        )
+        .map(Sent::Answered)
+    }
+
+    /// Serves what the host asks for until its reply comes.
+    pub(super) fn serve_until_reply(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
+        (mut incoming, callback): (Incoming, &mut DirectCallback),
+        (call, request): (CallKind, Request<'_>),
+        buffers: &mut ExchangeBuffers,
+    ) -> PyResult<Header> {
+        loop {
+            incoming = match incoming {
+                Incoming::Frame(header) if header.kind == FrameKind::Request => {
+                    let served = (&mut *open, generation);
+                    self.serve_one(py, served, (header, callback), (call, request), buffers)?
+                }
+                Incoming::Frame(header) => return Ok(header),
+                Incoming::Callback => {
+                    match self.serve_in_place(py, open, generation, request, callback)? {
+                        Called::InPlace => {
+                            let waiting = (&mut *open, generation);
+                            self.receive(py, waiting, request, callback, buffers)?
+                        }
+                        Called::ByFrame(replied) => {
+                            let (served, asked) = ((&mut *open, generation), (call, request));
+                            let into = (&mut *callback, &mut *buffers);
+                            self.finish_callback(py, served, *replied, asked, into)?
+                        }
+                    }
+                }
+            }
         }
-        Ok(Sent::Answered(header))
+    }
+
+    /// Waits for what the host does next.
+    fn receive(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
+        request: Request<'_>,
+        callback: &mut DirectCallback,
+        buffers: &mut ExchangeBuffers,
+    ) -> PyResult<Incoming> {
+        let Some(busy) = open else {
+            return Err(errors::lost_lane(self.label()));
+        };
+        let mut wait = CallWait::attached(&self.config, busy.deadline);
+        let next = busy
+            .lane
+            .next_or_callback(&mut buffers.body, callback, &mut wait);
+        next.map_err(|error| {
+            self.interrupted(py, (open, generation), request, (error, wait), buffers)
+        })
     }
 
     /// Serves callbacks until the reply to a call comes that the host has taken without a frame.
@@ -116,28 +188,14 @@ impl LoadedAddon {
     pub(super) fn await_reply(
         self: &Arc<Self>,
         py: Python<'_>,
-        lane: OpenConversation,
-        generation: &Arc<HostGeneration>,
-        (request, mut wait): (Request<'_>, CallWait<'_>),
+        (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
+        callback: &mut DirectCallback,
+        (call, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Header> {
-        let mut open = Some(lane);
-        let next = open
-            .as_mut()
-            .map(|open| open.lane.next(&mut buffers.body, &mut wait));
-        let mut header = match next {
-            Some(Ok(header)) => header,
-            Some(Err(error)) => {
-                let open = (&mut open, generation);
-                return Err(self.interrupted(py, open, request, (error, wait), buffers));
-            }
-            None => return Err(errors::lost_lane(self.label())),
-        };
-        while header.kind == FrameKind::Request {
-            let asked = (header, CallKind::Call, request);
-            header = self.serve_one(py, &mut open, generation, asked, buffers)?;
-        }
-        Ok(header)
+        let incoming = self.receive(py, (&mut *open, generation), request, callback, buffers)?;
+        let served = (open, generation);
+        self.serve_until_reply(py, served, (incoming, callback), (call, request), buffers)
     }
 
     /// Announces a turn, or another request that needs an idle JS thread. Whether it may be sent.
@@ -155,15 +213,15 @@ impl LoadedAddon {
         }
     }
 
-    /// Serves one request of the host and waits for its next frame.
+    /// Serves one request of the host and waits for what it does next.
     fn serve_one(
         self: &Arc<Self>,
         py: Python<'_>,
-        open: &mut Option<OpenConversation>,
-        generation: &Arc<HostGeneration>,
-        (header, call, request): (Header, CallKind, Request<'_>),
+        (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
+        (header, callback): (Header, &mut DirectCallback),
+        (call, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
-    ) -> PyResult<Header> {
+    ) -> PyResult<Incoming> {
         let Some(busy) = open.take() else {
             return Err(errors::lost_lane(self.label()));
         };
@@ -173,7 +231,7 @@ impl LoadedAddon {
         let in_callback = InCallback::enter(py, &self.config);
         let served = serve::serve(py, self, generation, header, buffers, &mut reply);
         drop(in_callback);
-        let resumed = suspended::resume();
+        let conversation = suspended::resume();
         match &served {
             Ok(served) if served.is_known => {
                 request.served.into_iter().for_each(|it| it.set(true));
@@ -184,8 +242,34 @@ impl LoadedAddon {
                 errors::take_breach();
             }
         }
+        let wait = CallWait::attached(&self.config, deadline);
+        let replied = Replied {
+            conversation,
+            served,
+            reply,
+            wait,
+        };
+        let into = (callback, buffers);
+        self.finish_callback(py, (open, generation), replied, (call, request), into)
+    }
+
+    /// Sends the reply of a callback that has run, and waits for what the host does next.
+    pub(super) fn finish_callback(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
+        replied: Replied<'_>,
+        (call, request): (CallKind, Request<'_>),
+        (callback, buffers): (&mut DirectCallback, &mut ExchangeBuffers),
+    ) -> PyResult<Incoming> {
+        let Replied {
+            conversation,
+            served,
+            mut reply,
+            mut wait,
+        } = replied;
         let result = served.and_then(|Served { raised, .. }| {
-            let Some(resumed) = resumed else {
+            let Some(resumed) = conversation else {
                 return Err(errors::lost_lane(self.label()));
             };
             let resumed = open.insert(resumed);
@@ -193,7 +277,6 @@ impl LoadedAddon {
                 // A call inside of the callback has set its own name.
                 resumed.lane.set_export(Arc::clone(export));
             }
-            let mut wait = CallWait::attached(&self.config, deadline);
             let gone = resumed.lane.is_over();
             // An exception that ended a call inside of the callback, or the callback, ends this call.
             let raised = raised.filter(|raised| {
@@ -207,17 +290,19 @@ impl LoadedAddon {
             match raised {
                 Some(raised) if gone => return Err(raised),
                 Some(_) => resumed.lane.interrupt(),
-                None if wait.is_over(py) => resumed.lane.interrupt(),
+                None if wait.ended_by.is_some() || wait.is_over(py) => resumed.lane.interrupt(),
                 None => {}
             }
-            let mut next = || -> Result<Header, ClientError> {
+            let mut next = || -> Result<Incoming, ClientError> {
                 if !gone {
                     resumed.lane.send_while(&mut reply.builder, &mut wait)?;
                     reply.releases.clear();
                     reply.objects.was_sent(py);
                 }
                 // If the host died while the callback ran, the lane reports how.
-                resumed.lane.next(&mut buffers.body, &mut wait)
+                resumed
+                    .lane
+                    .next_or_callback(&mut buffers.body, callback, &mut wait)
             };
             next().map_err(|error| {
                 let open = (open, generation);

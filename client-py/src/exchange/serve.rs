@@ -18,7 +18,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use super::buffers::ExchangeBuffers;
 use super::decode::{counting_decoder, read_preamble};
-use super::suspended;
+use super::suspended::{self, OpenConversation};
 use crate::addon::LoadedAddon;
 use crate::call::{call, release, unraisable};
 use crate::convert::{
@@ -28,6 +28,7 @@ use crate::errors;
 use crate::fallible;
 use crate::generation::{HostGeneration, Lending, LentObject};
 use crate::names::Names;
+use crate::wait::CallWait;
 
 /// The result of a request, before it is encoded.
 enum Reply<'py> {
@@ -101,6 +102,15 @@ pub(crate) struct Served {
     pub(crate) is_known: bool,
 }
 
+/// A callback that has run: the conversation that it belongs to, its reply, and the wait for what comes after
+/// that.
+pub(crate) struct Replied<'a> {
+    pub(super) conversation: Option<OpenConversation>,
+    pub(super) served: PyResult<Served>,
+    pub(super) reply: Box<ExchangeBuffers>,
+    pub(super) wait: CallWait<'a>,
+}
+
 /// Serves the request in `buffers` and builds its reply in `reply`. An error is a violation of the
 /// protocol.
 pub(crate) fn serve(
@@ -157,6 +167,23 @@ pub(crate) fn serve(
     let written = write(py, addon, generation, changed, result, reply);
     received.release(py);
     written.map(served)
+}
+
+/// Builds the reply to a callback without compounds that has run.
+pub(super) fn reply_to_callback(
+    py: Python<'_>,
+    addon: &Arc<LoadedAddon>,
+    generation: &Arc<HostGeneration>,
+    result: PyResult<Bound<'_, PyAny>>,
+    reply: &mut ExchangeBuffers,
+) -> PyResult<Served> {
+    let result = answer(calls::Invoke, result);
+    let number = CallKind::Invoke.number();
+    let written = write(py, addon, generation, (number, None), result, reply);
+    written.map(|raised| Served {
+        raised,
+        is_known: true,
+    })
 }
 
 /// Applies the write-back of a request, and reads the rest of it.

@@ -15,16 +15,17 @@ use std::fs;
 use std::io;
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::path::Path;
+use std::ptr;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use hostd_client::{
     Resumed, SessionEnd, SessionLibrary, SharedSession, WaitLimit, WakeTarget, lock,
 };
+use hostd_protocol::direct::{DirectCall, DirectCallback};
 use hostd_protocol::in_process::{
-    CALL_NAME, CallFunction, DirectCall, FREE_NAME, FreeFunction, OPEN_NAME, OpenFunction,
-    RESUME_NAME, ResumeFunction, SERVE_NAME, ServeFunction, VERSION, VERSION_NAME, VersionFunction,
-    Waker,
+    FREE_NAME, FreeFunction, OPEN_NAME, OpenFunction, RESUME_NAME, ResumeFunction, SERVE_NAME,
+    ServeFunction, VERSION, VERSION_NAME, VersionFunction, Waker,
 };
 use hostd_protocol::memory::SharedMemory;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
@@ -41,7 +42,6 @@ pub(crate) struct InProcessLibrary {
     serve: ServeFunction,
     open: OpenFunction,
     resume: ResumeFunction,
-    call: CallFunction,
     free: FreeFunction,
     memory: Arc<SharedMemory>,
     /// The process that loaded it.
@@ -93,15 +93,12 @@ pub(crate) fn load(path: &Path) -> Result<Arc<InProcessLibrary>, String> {
     // SAFETY: L1; as above.
     let resume: Option<ResumeFunction> = unsafe { function(&library, RESUME_NAME) };
     // SAFETY: L1; as above.
-    let call: Option<CallFunction> = unsafe { function(&library, CALL_NAME) };
-    // SAFETY: L1; as above.
     let free: Option<FreeFunction> = unsafe { function(&library, FREE_NAME) };
     let _never_closed = library.into_raw();
     let library = Arc::new(InProcessLibrary {
         serve: serve.ok_or_else(|| missing(SERVE_NAME))?,
         open: open.ok_or_else(|| missing(OPEN_NAME))?,
         resume: resume.ok_or_else(|| missing(RESUME_NAME))?,
-        call: call.ok_or_else(|| missing(CALL_NAME))?,
         free: free.ok_or_else(|| missing(FREE_NAME))?,
         // SAFETY: L4.
         memory: unsafe { SharedMemory::of_process() },
@@ -168,7 +165,6 @@ impl SessionLibrary for InProcessLibrary {
         Ok(Box::new(LibrarySession {
             session,
             resume: self.resume,
-            call: self.call,
             free: self.free,
             owner: this_thread(),
         }))
@@ -187,7 +183,6 @@ impl SessionLibrary for InProcessLibrary {
 struct LibrarySession {
     session: *mut c_void,
     resume: ResumeFunction,
-    call: CallFunction,
     free: FreeFunction,
     owner: ThreadId,
 }
@@ -199,22 +194,19 @@ unsafe impl Sync for LibrarySession {}
 
 impl SharedSession for LibrarySession {
     #[inline]
-    fn resume(&self) -> Resumed {
+    fn resume(
+        &self,
+        call: Option<&mut DirectCall>,
+        callback: Option<&mut DirectCallback>,
+    ) -> Resumed {
         if this_thread() != self.owner {
             return Resumed::Waiting(WaitLimit::Unchanged);
         }
-        // SAFETY: L2; this is its thread, and it runs nothing: it would not be back here otherwise.
-        Resumed::decode(unsafe { (self.resume)(self.session) })
-    }
-
-    #[inline]
-    fn call(&self, call: &mut DirectCall) -> Resumed {
-        if this_thread() != self.owner {
-            return Resumed::Waiting(WaitLimit::Unchanged);
-        }
-        let call = std::ptr::from_mut(call).cast();
-        // SAFETY: L2; as above, and the call lives until this returns.
-        Resumed::decode(unsafe { (self.call)(self.session, call) })
+        let call = call.map_or(ptr::null_mut(), ptr::from_mut);
+        let callback = callback.map_or(ptr::null_mut(), ptr::from_mut);
+        // SAFETY: L2; this is its thread, and it runs nothing: it would not be back here otherwise. Call
+        // and callback live until this returns.
+        Resumed::decode(unsafe { (self.resume)(self.session, call, callback) })
     }
 }
 

@@ -9,10 +9,10 @@ use super::lane_client::{HostRunner, LaneClient, LeasedLane};
 use super::port;
 use super::queue::{QueueLane, Queues};
 use super::waiting::Idle;
+use crate::direct::{DirectCall, DirectCallback};
 use crate::error::Result;
 use crate::frame::Header;
 use crate::ids::LaneNumber;
-use crate::in_process::DirectCall;
 
 /// The client's end of a session. Cloning it is cheap; any thread may use it.
 #[derive(Clone, Debug)]
@@ -115,11 +115,25 @@ pub enum ClientLane {
 }
 
 impl ClientLane {
-    /// Makes a call that takes no frame, if the host runs on this thread and looks at it.
+    /// Makes a call that takes no frame, or goes on with one after a callback, if the host runs on this
+    /// thread and looks at it.
     #[inline]
-    pub fn call_directly(&mut self, call: &mut DirectCall) {
+    pub fn call_directly(&mut self, call: &mut DirectCall, callback: &mut DirectCallback) {
         if let Self::Rings(lane) = self {
-            lane.call_directly(call);
+            lane.call_directly(call, callback);
+        }
+    }
+
+    /// Waits for a frame or a callback of a host that runs on this thread; returns at once for other hosts.
+    #[inline]
+    pub fn wait_for_callback(
+        &mut self,
+        callback: &mut DirectCallback,
+        idle: &mut dyn Idle,
+    ) -> Result {
+        match self {
+            Self::Rings(lane) => lane.wait_for_callback(callback, idle),
+            Self::Queue(_) => Ok(()),
         }
     }
 

@@ -13,10 +13,10 @@ use hostd_shm::{ClientRings, Interest, Lease, Segment, SegmentClient, Waited};
 
 use super::port::{self, Port, Terms};
 use super::waiting::{Check, Idle, slice, wait_for_lease, while_parked};
+use crate::direct::{CallbackState, DirectCall, DirectCallback};
 use crate::error::{ProtocolError, Result};
 use crate::frame::Header;
 use crate::ids::LaneNumber;
-use crate::in_process::DirectCall;
 
 /// How often the end of a session that ran on this thread is looked for.
 const END_POLL_INTERVAL: Duration = Duration::from_micros(100);
@@ -31,11 +31,9 @@ pub struct LaneClient {
 
 /// Runs a host whose JS thread is the calling thread.
 pub trait HostRunner: fmt::Debug + Send + Sync {
-    /// Runs the host until it waits. False if it has ended.
-    fn run(&self) -> bool;
-
-    /// As [`Self::run`], with a call that takes no frame.
-    fn call(&self, call: &mut DirectCall) -> bool;
+    /// Runs the host until it waits: with a call that it is to make, if there is one, and a place for a
+    /// callback that it makes, if the caller takes callbacks. False if it has ended.
+    fn run(&self, call: Option<&mut DirectCall>, callback: Option<&mut DirectCallback>) -> bool;
 }
 
 impl LaneClient {
@@ -109,11 +107,39 @@ impl LeasedLane {
         self.terms
     }
 
-    /// Makes a call that takes no frame, if the host runs on this thread and looks at it.
-    pub(super) fn call_directly(&mut self, call: &mut DirectCall) {
+    /// Makes a call that takes no frame, or goes on with one, if the host runs on this thread and looks at
+    /// it. It may make a callback.
+    #[inline]
+    pub(super) fn call_directly(&mut self, call: &mut DirectCall, callback: &mut DirectCallback) {
         if let Some(runner) = &self.runner {
             call.request.lane = self.lease.index().number();
-            runner.call(call);
+            runner.run(Some(call), Some(callback));
+            self.check_lane(callback);
+        }
+    }
+
+    /// A callback belongs to the call on the same lane; others come as frames.
+    #[inline]
+    fn check_lane(&self, callback: &mut DirectCallback) {
+        if callback.is_asked() && callback.lane != self.lease.index().number() {
+            callback.state = CallbackState::Refused;
+        }
+    }
+
+    /// Runs a host of this thread until a frame begins, or it makes a callback. Returns at once for other
+    /// hosts.
+    pub(super) fn wait_for_callback(
+        &mut self,
+        callback: &mut DirectCallback,
+        idle: &mut dyn Idle,
+    ) -> Result {
+        match self.runner.clone() {
+            Some(runner)
+                if callback.state == CallbackState::Refused || self.lease.readable()? == 0 =>
+            {
+                self.run_host(&*runner, Interest::Data, Some(callback), idle)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -122,11 +148,18 @@ impl LeasedLane {
         &mut self,
         runner: &dyn HostRunner,
         interest: Interest,
+        mut callback: Option<&mut DirectCallback>,
         idle: &mut dyn Idle,
     ) -> Result {
         loop {
             self.lease.notify();
-            let is_running = runner.run();
+            let is_running = runner.run(None, callback.as_deref_mut());
+            if let Some(callback) = &mut callback {
+                self.check_lane(callback);
+                if callback.is_asked() {
+                    return Ok(());
+                }
+            }
             let is_ready = match interest {
                 Interest::Data => self.lease.readable()? > 0,
                 Interest::Space => self.lease.writable()? > 0,
@@ -215,7 +248,7 @@ impl Port for LeasedLane {
     #[inline]
     fn wait(&mut self, interest: Interest, idle: &mut dyn Idle) -> Result {
         if let Some(runner) = self.runner.clone() {
-            return self.run_host(&*runner, interest, idle);
+            return self.run_host(&*runner, interest, None, idle);
         }
         if idle.may_poll_briefly() && self.lease.poll_briefly(interest)? {
             return Ok(());

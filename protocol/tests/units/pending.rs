@@ -23,9 +23,7 @@ fn header(kind: FrameKind, number: u16, call: CallId) -> Header {
 fn nested_conversation_closes_from_the_inside() {
     let mut pending = Pending::new(&Limits::DEFAULT);
     let outer = pending.ask(2).unwrap();
-    pending
-        .asked(&header(FrameKind::Request, 32, CallId(9)))
-        .unwrap();
+    pending.asked(CallId(9), 32).unwrap();
     let inner = pending.ask(5).unwrap();
     assert_ne!(outer, inner);
     assert!(
@@ -76,14 +74,8 @@ fn reply_of_another_id_or_number_is_a_violation() {
 #[test]
 fn two_requests_in_a_row_are_a_violation() {
     let mut pending = Pending::new(&Limits::DEFAULT);
-    pending
-        .asked(&header(FrameKind::Request, 2, CallId(1)))
-        .unwrap();
-    assert!(
-        pending
-            .asked(&header(FrameKind::Request, 2, CallId(2)))
-            .is_err()
-    );
+    pending.asked(CallId(1), 2).unwrap();
+    assert!(pending.asked(CallId(2), 2).is_err());
     pending.ask(32).unwrap();
     assert!(pending.ask(32).is_err());
 }
@@ -96,9 +88,7 @@ fn nesting_past_the_limit_is_refused() {
     });
     for _ in 0..2 {
         pending.ask(2).unwrap();
-        pending
-            .asked(&header(FrameKind::Request, 32, CallId(1)))
-            .unwrap();
+        pending.asked(CallId(1), 32).unwrap();
     }
     assert!(matches!(pending.ask(2), Err(ProtocolError::Limit { .. })));
     pending.answer().unwrap();

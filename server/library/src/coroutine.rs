@@ -7,8 +7,8 @@
 //!
 //! N3: a session is resumed on the thread that made it. What is parked is put back there only.
 //!
-//! N4: the address of a direct call is used only between the client's call and the next switch back to the
-//! client, which takes it off.
+//! N4: the addresses of a direct call and of the place for a callback are used only between the client's
+//! resumption and the next switch back to the client, which takes them off.
 
 #![expect(
     unsafe_code,
@@ -18,7 +18,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::os::fd::OwnedFd;
 use std::ptr;
 use std::sync::Arc;
@@ -29,9 +29,10 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use hostd_control::logs::{self, SessionLog};
 use hostd_napi::ParkedHost;
 use hostd_protocol::carrier::WaitLimit;
-use hostd_protocol::in_process::{
-    DirectCall, DirectRequest, DirectState, Resumed, Scalar, SessionEnd,
+use hostd_protocol::direct::{
+    CallbackState, DirectCall, DirectCallback, DirectReleases, DirectRequest, DirectState, Scalar,
 };
+use hostd_protocol::in_process::{Resumed, SessionEnd};
 use hostd_protocol::memory::SharedMemory;
 use hostd_session::{ParkedSession, Session, WakeHook};
 
@@ -47,6 +48,7 @@ thread_local! {
             yielder: Cell::new(ptr::null()),
             occupant: Cell::new(0),
             call: Cell::new(ptr::null_mut()),
+            callback: Cell::new(ptr::null_mut()),
         }
     };
     /// What the thread knows of the sessions that are not its occupant, by their numbers.
@@ -62,6 +64,8 @@ struct Here {
     occupant: Cell<u64>,
     /// The call that the client makes, while it waits for the session in place (N4).
     call: Cell<*mut DirectCall>,
+    /// The place for a callback, while the client takes one (N4).
+    callback: Cell<*mut DirectCallback>,
 }
 
 /// What a thread knows of a session that is not its occupant.
@@ -109,19 +113,41 @@ fn take_direct() -> Option<DirectRequest> {
 }
 
 /// Answers that call, if the client still waits for it in place.
-fn answer_direct(result: Scalar) -> bool {
+fn answer_direct(result: Scalar, releases: DirectReleases) -> bool {
     // SAFETY: N4.
     let call = unsafe { HERE.with(|here| here.call.get()).as_mut() };
     call.is_some_and(|call| {
         call.state = DirectState::Answered(result);
+        call.releases = releases;
         true
     })
+}
+
+/// Makes a callback in place, if the client takes one: the client runs until it has an answer, or sends a
+/// frame.
+fn ask_direct(callback: DirectCallback) -> CallbackState {
+    // SAFETY: N4.
+    let Some(place) = (unsafe { HERE.with(|here| here.callback.get()).as_mut() }) else {
+        return CallbackState::Refused;
+    };
+    *place = callback;
+    switch(WaitLimit::Unchanged);
+    // SAFETY: N4; it may be another place, or none.
+    let place = unsafe { HERE.with(|here| here.callback.get()).as_mut() };
+    let Some(place) = place else {
+        return CallbackState::Deferred;
+    };
+    match mem::replace(&mut place.state, CallbackState::Absent) {
+        answered @ (CallbackState::Answered(_) | CallbackState::Refused) => answered,
+        _ => CallbackState::Deferred,
+    }
 }
 
 /// Lets the client run: called by the session, on its own stack. Whether the client makes a call.
 fn switch(limit: WaitLimit) -> bool {
     HERE.with(|here| {
         here.call.set(ptr::null_mut());
+        here.callback.set(ptr::null_mut());
         // SAFETY: N2; null, or the yielder of the coroutine that runs.
         if let Some(yielder) = unsafe { here.yielder.get().as_ref() } {
             yielder.suspend(limit);
@@ -153,6 +179,7 @@ impl SharedThread {
                 direct: DirectCalls {
                     take: take_direct,
                     answer: answer_direct,
+                    ask: ask_direct,
                 },
                 on_wake,
             };
@@ -165,19 +192,21 @@ impl SharedThread {
         })
     }
 
-    /// Has the session make a call, and runs it until it waits, or has ended.
-    pub(crate) fn call(&mut self, call: *mut DirectCall) -> Resumed {
+    /// Runs the session until it waits, or has ended: with a call that it is to make and a place for a
+    /// callback, or null.
+    pub(crate) fn resume(
+        &mut self,
+        call: *mut DirectCall,
+        callback: *mut DirectCallback,
+    ) -> Resumed {
         HERE.with(|here| {
             here.call.set(call);
+            here.callback.set(callback);
             let resumed = self.resume_on(here);
             here.call.set(ptr::null_mut());
+            here.callback.set(ptr::null_mut());
             resumed
         })
-    }
-
-    /// Runs the session until it waits, or has ended.
-    pub(crate) fn resume(&mut self) -> Resumed {
-        HERE.with(|here| self.resume_on(here))
     }
 
     fn resume_on(&mut self, here: &Here) -> Resumed {

@@ -4,19 +4,23 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use hostd_protocol::in_process::{DirectRequest, Scalar};
+use hostd_protocol::direct::{
+    CallbackState, DirectCallback, DirectReleases, DirectRequest, Scalar,
+};
 use hostd_session::SessionHooks;
 
 /// JavaScript that runs on the client's thread lets the client check its deadline and signals so often.
 const PAUSE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The calls that the client makes without a frame.
+/// The calls between the client and the session that take no frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DirectCalls {
-    /// Takes the one that is made.
+    /// Takes the one that the client makes.
     pub(crate) take: fn() -> Option<DirectRequest>,
     /// Answers it, if the client still waits in place.
-    pub(crate) answer: fn(Scalar) -> bool,
+    pub(crate) answer: fn(Scalar, DirectReleases) -> bool,
+    /// Makes a callback, if the client takes it.
+    pub(crate) ask: fn(DirectCallback) -> CallbackState,
 }
 
 /// The hooks of one session.
@@ -40,8 +44,14 @@ impl SessionHooks for InProcessHooks {
         self.direct.and_then(|calls| (calls.take)())
     }
 
-    fn answer_direct(&self, result: Scalar) -> bool {
-        self.direct.is_some_and(|calls| (calls.answer)(result))
+    fn answer_direct(&self, result: Scalar, releases: DirectReleases) -> bool {
+        self.direct
+            .is_some_and(|calls| (calls.answer)(result, releases))
+    }
+
+    fn ask_direct(&self, callback: DirectCallback) -> CallbackState {
+        let refused = CallbackState::Refused;
+        self.direct.map_or(refused, |calls| (calls.ask)(callback))
     }
 
     fn pause(&self) {

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 
+use hostd_protocol::direct::{DirectCall, DirectCallback};
 use hostd_protocol::in_process::{Resumed, SessionEnd, VERSION, Waker};
 use hostd_protocol::memory::SharedMemory;
 use hostd_session::WakeHook;
@@ -79,20 +80,14 @@ unsafe extern "C" fn napi_python_library_open(
 
 /// See [`hostd_protocol::in_process::ResumeFunction`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn napi_python_library_resume(session: *mut c_void) -> u64 {
+unsafe extern "C" fn napi_python_library_resume(
+    session: *mut c_void,
+    call: *mut DirectCall,
+    callback: *mut DirectCallback,
+) -> u64 {
     // SAFETY: N1; the pointer is of `napi_python_library_open`, and no other call uses it.
     let session = unsafe { &mut *session.cast::<SharedThread>() };
-    let resumed = catch_unwind(AssertUnwindSafe(|| session.resume()));
-    let resumed = resumed.unwrap_or(Resumed::Ended(SessionEnd::Lost));
-    resumed.encode()
-}
-
-/// See [`hostd_protocol::in_process::CallFunction`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn napi_python_library_call(session: *mut c_void, call: *mut c_void) -> u64 {
-    // SAFETY: N1; the pointer is of `napi_python_library_open`, and no other call uses it.
-    let session = unsafe { &mut *session.cast::<SharedThread>() };
-    let resumed = catch_unwind(AssertUnwindSafe(|| session.call(call.cast())));
+    let resumed = catch_unwind(AssertUnwindSafe(|| session.resume(call, callback)));
     let resumed = resumed.unwrap_or(Resumed::Ended(SessionEnd::Lost));
     resumed.encode()
 }

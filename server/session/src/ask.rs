@@ -6,17 +6,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use hostd_engine::{ErrorConstructor, JsResult, Thrown};
+use hostd_engine::{ErrorConstructor, JsResult, Thrown, Value};
 use hostd_protocol::calls::{CallKind, ReplyOf, TypedCall};
 use hostd_protocol::carrier::Wake;
+use hostd_protocol::direct::{CallbackState, DirectCallback};
 use hostd_protocol::error::{ProtocolError, RemoteError, Result as Carried};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::frame::{Flags, FrameKind, Header};
-use hostd_protocol::ids::LaneNumber;
-use hostd_protocol::parts::Part;
+use hostd_protocol::ids::{CallId, LaneNumber};
+use hostd_protocol::parts::{AnyValue, Part};
 use hostd_protocol::value::ValueReader;
 
 use super::Session;
+use super::direct::value;
 use super::level::FrameBuffers;
 use crate::marshal::{
     DecodeError, Decoder, EncodeError, Encoder, HostSide, Original, Writable, apply,
@@ -36,6 +38,59 @@ impl Session {
         &self,
         request: &impl Writable<C::Request>,
     ) -> JsResult<ReplyOf<C, HostSide>> {
+        let lane = self.begin_request()?;
+        let mut buffers = self.take_buffers();
+        let exchange = || self.exchange(lane, C::KIND, &mut buffers, request);
+        let answered = self.host.nest(exchange);
+        let answer = answered.and_then(|(header, originals)| {
+            self.take_answer::<C::Reply>(&header, &originals, &mut buffers)
+        });
+        self.put_buffers(buffers);
+        answer
+    }
+
+    /// Has the client make a callback in place. Returns its answer, None if the client does not take it so:
+    /// then nothing of it was done.
+    pub(super) fn ask_directly(&self, callback: DirectCallback) -> JsResult<Option<Value>> {
+        let lane = self.begin_request()?;
+        let call = self.next_call.get();
+        let callback = DirectCallback {
+            lane: lane.number(),
+            call: call.0,
+            ..callback
+        };
+        let open = self.open.borrow().last().cloned();
+        if let Some(level) = &open {
+            level.compared.set(self.rt.mutations());
+        }
+        self.next_call.set(call.next());
+        let none = Rc::clone(&self.no_originals);
+        let ask = || self.with_open_request(lane, &none, || self.hooks.ask_direct(callback));
+        match self.host.nest(ask) {
+            CallbackState::Answered(scalar) => {
+                self.note_answer(0);
+                Ok(Some(value(scalar)))
+            }
+            CallbackState::Deferred => {
+                let mut buffers = self.take_buffers();
+                let call = (call, CallKind::Invoke);
+                let wait = || self.await_answer(lane, call, &mut buffers.body);
+                let reply = self.host.nest(|| self.with_open_request(lane, &none, wait));
+                let header = reply.map_err(|error| self.broken(error));
+                let answer = header
+                    .and_then(|header| self.take_answer::<AnyValue>(&header, &none, &mut buffers));
+                self.put_buffers(buffers);
+                answer.map(Some)
+            }
+            _ => {
+                self.asked.set(self.asked.get() - 1);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Checks that a request may be sent to the client now; counts it. Returns its lane.
+    fn begin_request(&self) -> JsResult<LaneNumber> {
         let Some(lane) = self.lane.get() else {
             return Err(self.error(&OUTSIDE));
         };
@@ -51,14 +106,7 @@ impl Session {
             return Err(self.rt.range_error(&text));
         }
         self.asked.set(self.asked.get() + 1);
-        let mut buffers = self.take_buffers();
-        let exchange = || self.exchange(lane, C::KIND, &mut buffers, request);
-        let answered = self.host.nest(exchange);
-        let answer = answered.and_then(|(header, originals)| {
-            self.take_answer::<C::Reply>(&header, &originals, &mut buffers)
-        });
-        self.put_buffers(buffers);
-        answer
+        Ok(lane)
     }
 
     /// Sends the request and serves the lane until the reply is in `buffers.body`. Returns the
@@ -91,37 +139,56 @@ impl Session {
         let sent = frame.and_then(|frame| self.send_frame(lane, frame));
         sent.map_err(|error| self.broken(error))?;
         let originals = self.originals(buffers);
+        let reply = self.with_open_request(lane, &originals, || {
+            self.await_answer(lane, (id, call), &mut buffers.body)
+        });
+        let header = reply.map_err(|error| self.broken(error))?;
+        Ok((header, originals))
+    }
+
+    /// Runs `wait` while a request to the client is open.
+    fn with_open_request<R>(
+        &self,
+        lane: LaneNumber,
+        originals: &Rc<Vec<Original>>,
+        wait: impl FnOnce() -> R,
+    ) -> R {
         self.open_requests
             .borrow_mut()
-            .push((lane, Rc::clone(&originals)));
+            .push((lane, Rc::clone(originals)));
         self.nested.set(self.nested.get() + 1);
-        let reply = loop {
-            let received = self.receive_on(lane, &mut buffers.body);
-            let header = match received {
-                Ok(header) => header,
-                Err(error) => break Err(error),
-            };
+        let waited = wait();
+        self.nested.set(self.nested.get() - 1);
+        self.open_requests.borrow_mut().pop();
+        waited
+    }
+
+    /// Serves the lane until the answer to an open request is in `body`.
+    fn await_answer(
+        &self,
+        lane: LaneNumber,
+        (id, call): (CallId, CallKind),
+        body: &mut Vec<u8>,
+    ) -> Carried<Header> {
+        loop {
+            let header = self.receive_on(lane, body)?;
             match header.kind {
-                FrameKind::Request => self.serve(lane, &header, &mut buffers.body),
+                FrameKind::Request => self.serve(lane, &header, body),
                 FrameKind::Reply | FrameKind::Failure
                     if header.call == id && header.number == call.number() =>
                 {
-                    break Ok(header);
+                    return Ok(header);
                 }
                 _ => {
-                    break Err(ProtocolError::violation(
+                    return Err(ProtocolError::violation(
                         "a reply that does not belong to the innermost open request",
                     ));
                 }
             }
             if self.is_lost() {
-                break Err(ProtocolError::Disconnected);
+                return Err(ProtocolError::Disconnected);
             }
-        };
-        self.nested.set(self.nested.get() - 1);
-        self.open_requests.borrow_mut().pop();
-        let header = reply.map_err(|error| self.broken(error))?;
-        Ok((header, originals))
+        }
     }
 
     /// The compounds of the request in `buffers`.
@@ -235,17 +302,7 @@ impl Session {
                 decoder.finish()?;
                 Ok(answer)
             });
-        if let Some(level) = self.open.borrow().last() {
-            let built = self.rt.mutations().wrapping_sub(before);
-            let compared = if self.rt.has_foreign_code() {
-                // A script may go on and change what it likes without being counted again.
-                self.rt.mutations().wrapping_sub(1)
-            } else {
-                // What was built for the reply is new: nothing that the call brought.
-                level.compared.get().wrapping_add(built)
-            };
-            level.compared.set(compared);
-        }
+        self.note_answer(self.rt.mutations().wrapping_sub(before));
         // Not before the answer is read to its end. This counts as a change of the running call's
         // own arguments, which the originals may be.
         let applied = if answer.is_ok() && !changes.is_empty() {
@@ -263,6 +320,20 @@ impl Session {
             Err(DecodeError::Remote(error)) => Err(self.error(&error)),
             Err(DecodeError::Protocol(error)) if error.is_fatal() => Err(self.broken(error)),
             Err(DecodeError::Protocol(error)) => Err(self.rt.range_error(&error.to_string())),
+        }
+    }
+
+    /// Notes that the client has answered and may have changed what the open call brought. What was `built`
+    /// for its answer is new: nothing that the call brought.
+    fn note_answer(&self, built: u64) {
+        if let Some(level) = self.open.borrow().last() {
+            let compared = if self.rt.has_foreign_code() {
+                // A script may go on and change what it likes without being counted again.
+                self.rt.mutations().wrapping_sub(1)
+            } else {
+                level.compared.get().wrapping_add(built)
+            };
+            level.compared.set(compared);
         }
     }
 

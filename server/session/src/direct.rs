@@ -1,15 +1,19 @@
-//! Calls of the client that take no frame: with scalars, from the thread that the session runs on.
+//! Calls that take no frame, where the session runs on the client's thread: those of the client, and the
+//! callbacks in them.
 
-use hostd_engine::{Key, Value};
+use hostd_engine::{JsResult, Key, Value};
+use hostd_protocol::calls;
+use hostd_protocol::direct::{
+    CallbackState, DIRECT_ARGUMENTS_MAX, DirectArgument, DirectCallback, DirectName, DirectRequest,
+    DirectTarget, Scalar,
+};
 use hostd_protocol::error::{ProtocolError, RemoteError, Result};
 use hostd_protocol::frame::{Flags, FrameKind, Header};
 use hostd_protocol::ids::{CallId, LaneNumber, SlotId};
-use hostd_protocol::in_process::{
-    DIRECT_ARGUMENTS_MAX, DirectName, DirectRequest, DirectTarget, Scalar,
-};
 
 use super::Session;
 use super::answer::{Answer, Refusal};
+use crate::marshal::callable;
 
 impl Session {
     /// Serves the call that the client makes in place, if it makes one, and those that follow until there
@@ -65,12 +69,11 @@ impl Session {
                     Ok(Answer::Value(value) | Answer::Flagged((true, value))) => scalar(value),
                     _ => None,
                 };
-                let is_answered = scalar.is_some_and(|scalar| {
-                    !self.tables.remotes.borrow().has_released()
-                        && !self.has_left()
-                        && self.hooks.answer_direct(scalar)
-                });
-                if is_answered {
+                if passes_callable(request) {
+                    // One that is not used any more is released with the answer.
+                    self.host.report_unused();
+                }
+                if scalar.is_some_and(|scalar| self.answer_directly(scalar)) {
                     self.tables.fresh.set(None);
                 } else {
                     self.reply(lane, &header, &level, answer);
@@ -87,10 +90,11 @@ impl Session {
         let count = usize::from(request.count).min(DIRECT_ARGUMENTS_MAX);
         for (place, argument) in arguments[..count].iter_mut().zip(&request.arguments) {
             *place = match *argument {
-                Scalar::Undefined => Value::UNDEFINED,
-                Scalar::Null => Value::NULL,
-                Scalar::Bool(flag) => Value::from(flag),
-                Scalar::Number(number) => Value::from(number),
+                DirectArgument::Undefined => Value::UNDEFINED,
+                DirectArgument::Null => Value::NULL,
+                DirectArgument::Bool(flag) => Value::from(flag),
+                DirectArgument::Number(number) => Value::from(number),
+                DirectArgument::Callable(lent, form) => callable(&self.tables, id(lent)?, form)?,
             };
         }
         let arguments = &arguments[..count];
@@ -115,6 +119,62 @@ impl Session {
         }
     }
 
+    /// Answers the client's call in place, if the client looks there and nothing else is due to be sent.
+    fn answer_directly(&self, scalar: Scalar) -> bool {
+        if self.has_left() {
+            return false;
+        }
+        let mut remotes = self.tables.remotes.borrow_mut();
+        let Some(releases) = remotes.take_few_released() else {
+            return false;
+        };
+        let is_answered = self.hooks.answer_direct(scalar, releases);
+        if !is_answered {
+            remotes.put_back(releases.into_iter().flatten());
+        }
+        is_answered
+    }
+
+    /// Calls a callable of the client: in place with scalars, where the client looks there, otherwise by a
+    /// frame.
+    pub(super) fn call_client(&self, target: u32, arguments: &[Value]) -> JsResult {
+        let mut callback = DirectCallback {
+            state: CallbackState::Asked,
+            target,
+            ..DirectCallback::default()
+        };
+        let is_direct = self.may_ask_directly()
+            && arguments.len() <= DIRECT_ARGUMENTS_MAX
+            && arguments
+                .iter()
+                .zip(&mut callback.arguments)
+                .all(|(argument, place)| {
+                    scalar(argument).is_some_and(|scalar| {
+                        *place = scalar;
+                        callback.count += 1;
+                        true
+                    })
+                });
+        let answer = if is_direct {
+            self.ask_directly(callback)?
+        } else {
+            None
+        };
+        match answer {
+            Some(answer) => Ok(answer),
+            None => self.ask::<calls::Invoke>(&(target, arguments)),
+        }
+    }
+
+    /// Whether a request to the client needs no more than the call that is being served has: no changes of
+    /// its arguments are to be sent before it.
+    fn may_ask_directly(&self) -> bool {
+        let open = self.open.borrow();
+        open.last().is_some_and(|level| {
+            level.compared.get() == self.rt.mutations() || level.objects.borrow().is_empty()
+        })
+    }
+
     fn key(&self, name: &DirectName) -> Result<Key, Refusal> {
         Ok(self.rt.key_utf8(name.as_bytes())?)
     }
@@ -122,6 +182,24 @@ impl Session {
 
 fn id(number: u32) -> Result<SlotId, Refusal> {
     SlotId::new(number).ok_or_else(|| RemoteError::Stale(number).into())
+}
+
+/// Whether a callable is among its arguments.
+fn passes_callable(request: &DirectRequest) -> bool {
+    let arguments = request.arguments.iter().take(request.count.into());
+    arguments
+        .into_iter()
+        .any(|argument| matches!(argument, DirectArgument::Callable(..)))
+}
+
+/// The value that a scalar stands for.
+pub(super) fn value(scalar: Scalar) -> Value {
+    match scalar {
+        Scalar::Undefined => Value::UNDEFINED,
+        Scalar::Null => Value::NULL,
+        Scalar::Bool(flag) => Value::from(flag),
+        Scalar::Number(number) => Value::from(number),
+    }
 }
 
 fn scalar(value: &Value) -> Option<Scalar> {

@@ -90,7 +90,7 @@ pub(super) fn call_callable(_: Runtime, call: &Invocation<'_>) -> JsResult {
     if call.words[1] != 0 {
         return session.ask::<calls::Invoke>(&(target, WithThis(call)));
     }
-    session.ask::<calls::Invoke>(&(target, call.args))
+    session.call_client(target, call.args)
 }
 
 /// The arguments of a callable that gets `this` before them.

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hostd_protocol::in_process::{DirectRequest, Scalar};
-
 use hostd_napi::StartError;
 use hostd_protocol::carrier::{HostEnd, HostWakePipe};
+use hostd_protocol::direct::{
+    CallbackState, DirectCallback, DirectReleases, DirectRequest, Scalar,
+};
 use hostd_protocol::frame::Denial;
 use hostd_protocol::ids::Generation;
 use hostd_protocol::limits::Limits;
@@ -76,9 +77,15 @@ pub trait SessionHooks: fmt::Debug {
         None
     }
 
-    /// Answers that call, if the client still waits for it in place.
-    fn answer_direct(&self, _result: Scalar) -> bool {
+    /// Answers that call and releases objects of the client, if the client still waits for it in place.
+    fn answer_direct(&self, _result: Scalar, _releases: DirectReleases) -> bool {
         false
+    }
+
+    /// Has the client make a callback without a frame, and waits for it. What became of it: answered,
+    /// refused or deferred.
+    fn ask_direct(&self, _callback: DirectCallback) -> CallbackState {
+        CallbackState::Refused
     }
 
     /// Takes the system calls that were denied since the last time. Called for each frame: it must

@@ -98,7 +98,7 @@ pub(super) fn conversation_nests(pair: Pair) {
     fn host_serves(host: &mut HostEnd, lane: LaneNumber, pending: &mut Pending) -> Result {
         let mut body = Vec::new();
         let header = host.receive(lane, &mut body)?;
-        pending.asked(&header)?;
+        pending.asked(header.call, header.number)?;
         let level = body[0];
         if level < DEPTH {
             let call = pending.ask(32)?;
@@ -124,7 +124,7 @@ pub(super) fn conversation_nests(pair: Pair) {
         )?;
         if level < DEPTH {
             let header = lane.receive(&mut body, &mut within_30_s())?;
-            pending.asked(&header)?;
+            pending.asked(header.call, header.number)?;
             client_asks(lane, pending, body[0])?;
             let open = pending.answer()?;
             lane.send(

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use hostd_engine::{FinalizerToken, Value, Weak};
+use hostd_protocol::direct::DirectReleases;
 use hostd_protocol::error::{ProtocolError, Result};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::lent::{Received, Release};
@@ -188,6 +189,20 @@ impl Remotes {
     pub(crate) fn take_released(&mut self) -> std::vec::Drain<'_, Release> {
         let most = self.released.len().min(MOST_RELEASES);
         self.released.drain(..most)
+    }
+
+    /// All releases that wait, if there are so few that the answer to a direct call has room for them.
+    #[inline]
+    pub(crate) fn take_few_released(&mut self) -> Option<DirectReleases> {
+        let mut few = DirectReleases::default();
+        if self.released.is_empty() {
+            return Some(few);
+        }
+        few.get_mut(..self.released.len())?;
+        for (place, release) in few.iter_mut().zip(self.released.drain(..)) {
+            *place = Some(release);
+        }
+        Some(few)
     }
 
     pub(crate) fn put_back(&mut self, releases: impl Iterator<Item = Release>) {

@@ -20,4 +20,5 @@ pub(crate) use decode::{DecodeError, Decoder};
 pub(crate) use encode::{EncodeError, Encoded, Encoder, Sent};
 pub(crate) use parts::{Asked, HostSide, Lent, Writable};
 pub(crate) use plain::{class_prototype, nature};
+pub(crate) use proxy::callable;
 pub(crate) use write_back::{Baseline, Changes};

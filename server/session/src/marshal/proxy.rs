@@ -6,7 +6,33 @@ use hostd_protocol::ids::SlotId;
 use hostd_protocol::value::{CallableForm, ClientKind};
 
 use super::decode::{Decoded, Decoder};
-use crate::tables::CALLABLE_TAG;
+use crate::tables::{CALLABLE_TAG, ObjectTables};
+
+/// The function for a callable of the client: the one there is, or a new one. Counts a receipt of the id.
+pub(crate) fn callable(tables: &ObjectTables, id: SlotId, form: u32) -> Decoded {
+    match tables.receive(id)? {
+        Some(proxy) => Ok(proxy),
+        None => new_callable(tables, id, form),
+    }
+}
+
+fn new_callable(tables: &ObjectTables, id: SlotId, form: u32) -> Decoded {
+    let Some(form) = CallableForm::from_code(form) else {
+        tables.remotes.borrow_mut().give_back(id);
+        let text = format!("unknown form of callable {form}");
+        return Err(RemoteError::Unsupported(text).into());
+    };
+    let words = [id.get() as usize, usize::from(form.passes_this), 0];
+    let spec = FunctionSpec::new(tables.intrinsics.call_client, CALLABLE_TAG, words);
+    let function = tables
+        .rt
+        .function(spec.remote_length().not_constructible())?;
+    if let Some(prototype) = tables.intrinsics.function_prototype_of(form.kind) {
+        tables.rt.set_prototype(&function, prototype)?;
+    }
+    tables.note_proxy(id, &function)?;
+    Ok(function)
+}
 
 impl Decoder<'_, '_> {
     /// The proxy of a client's object: the one there is, or a new one.
@@ -22,21 +48,7 @@ impl Decoder<'_, '_> {
         };
         let (rt, number) = (self.rt, id.get());
         match kind {
-            ClientKind::Callable => {
-                let Some(form) = CallableForm::from_code(class) else {
-                    tables.remotes.borrow_mut().give_back(id);
-                    let text = format!("unknown form of callable {class}");
-                    return Err(RemoteError::Unsupported(text).into());
-                };
-                let words = [number as usize, usize::from(form.passes_this), 0];
-                let spec = FunctionSpec::new(tables.intrinsics.call_client, CALLABLE_TAG, words);
-                let function = rt.function(spec.remote_length().not_constructible())?;
-                if let Some(prototype) = tables.intrinsics.function_prototype_of(form.kind) {
-                    rt.set_prototype(&function, prototype)?;
-                }
-                tables.note_proxy(id, &function)?;
-                Ok(function)
-            }
+            ClientKind::Callable => new_callable(tables, id, class),
             ClientKind::Awaitable => {
                 let (promise, deferred) = rt.promise()?;
                 tables.awaitables.borrow_mut().insert(number, deferred);
