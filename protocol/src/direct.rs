@@ -76,7 +76,7 @@ impl DirectTarget {
     }
 }
 
-/// An argument of a direct call.
+/// An argument of a direct call. It is as large as a [`Scalar`], since calls are copied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub enum DirectArgument {

@@ -623,10 +623,10 @@ def test_sessions_of_one_thread_call_each_other_without_frames() -> None:
         first = host(one).run_script("(f, n) => n ? f(n - 1) + 1 : 0")
         second = host(other).run_script("(f, n) => n ? f(n - 1) + 1 : 0")
 
-        def forth(n: int) -> int:
+        def forth(n: int) -> Any:
             return first(back, n)
 
-        def back(n: int) -> int:
+        def back(n: int) -> Any:
             return second(forth, n)
 
         assert forth(20) == 20

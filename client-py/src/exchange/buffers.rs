@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use hostd_protocol::direct::{CallbackState, DirectCallback};
 use hostd_protocol::frame::{FrameBuilder, Header};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
@@ -20,6 +21,8 @@ pub(super) struct ExchangeBuffers {
     pub(super) body: Vec<u8>,
     pub(super) objects: RequestObjects,
     pub(super) releases: Vec<Release>,
+    /// The place for a callback that the host makes without a frame.
+    pub(super) callback: DirectCallback,
     /// The reply to an interrupted request, if its body is here.
     pub(super) unwanted: Option<(Arc<HostGeneration>, Header)>,
 }
@@ -47,6 +50,7 @@ impl ExchangeBuffers {
             body: Vec::new(),
             objects: RequestObjects::default(),
             releases: Vec::new(),
+            callback: DirectCallback::default(),
             unwanted: None,
         }
     }
@@ -56,6 +60,7 @@ impl ExchangeBuffers {
     pub(super) fn give(mut self: Box<Self>) {
         self.objects.clear();
         self.releases.clear();
+        self.callback.state = CallbackState::Absent;
         if self.body.capacity() > KEPT_BODY_BYTES_MAX {
             self.body = Vec::new();
         }

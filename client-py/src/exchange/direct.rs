@@ -84,7 +84,18 @@ impl LoadedAddon {
         if self.background.owner.is_none() {
             return Ok(None);
         }
-        let Some(mut passed) = Passed::of(arguments) else {
+        let mut call = DirectCall {
+            request: DirectRequest {
+                lane: 0,
+                count: 0,
+                call: 0,
+                target: DirectTarget::Function(0, 0),
+                arguments: [DirectArgument::Undefined; DIRECT_ARGUMENTS_MAX],
+            },
+            state: DirectState::Untaken,
+            releases: DirectReleases::default(),
+        };
+        let Some(has_callables) = pass(arguments, &mut call.request) else {
             return Ok(None);
         };
         adopt_running(self, py)?;
@@ -109,31 +120,23 @@ impl LoadedAddon {
         let Some(target) = operation.target(self, &generation) else {
             return Ok(None);
         };
+        call.request.target = target;
         let Ok(Some(mut lane)) = generation.host.conversation(&mut wait) else {
             return Ok(None);
         };
         let mut lent = LentArguments::default();
-        if passed.has_callables
+        if has_callables
             && let Some((arguments, _)) = arguments
-            && !lent.lend(&generation, arguments, &mut passed.values)
+            && !lent.lend(&generation, arguments, &mut call.request.arguments)
         {
+            drop(lane);
             lent.take_back(py, &generation);
             return Ok(None);
         }
-        let mut call = DirectCall {
-            request: DirectRequest {
-                lane: 0,
-                count: passed.count,
-                call: 0,
-                target,
-                arguments: passed.values,
-            },
-            state: DirectState::Untaken,
-            releases: DirectReleases::default(),
-        };
         let mut callback = DirectCallback::default();
         let made = lane.call_directly(&mut call, &mut callback);
         if made.is_err() || call.state == DirectState::Untaken {
+            drop(lane);
             lent.take_back(py, &generation);
             return Ok(None);
         }
@@ -148,13 +151,16 @@ impl LoadedAddon {
             let open = OpenConversation { lane, deadline };
             let mut buffers = ExchangeBuffers::take(&self.config.limits);
             buffers.objects.sent.extend(lent.ids());
-            let made = (&mut call, &mut callback);
-            let reply =
-                self.await_direct::<C>(py, (open, &generation), made, request, &mut buffers);
+            buffers.callback = callback;
+            let made = (open, &generation);
+            let reply = self.await_direct::<C>(py, made, &mut call, request, &mut buffers);
             buffers.give();
             if let Some(result) = reply.transpose() {
                 return result.map(Some);
             }
+        } else {
+            // What is released may run Python code, which may call.
+            drop(lane);
         }
         let DirectState::Answered(result) = call.state else {
             return Ok(None);
@@ -172,14 +178,15 @@ impl LoadedAddon {
         self: &Arc<Self>,
         py: Python<'py>,
         (open, generation): (OpenConversation, &Arc<HostGeneration>),
-        made: (&mut DirectCall, &mut DirectCallback),
+        made: &mut DirectCall,
         request: Request<'_>,
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Option<ReplyOf<C, ClientSide<'py>>>> {
         buffers.objects.deadline = open.deadline;
         let mut open = Some(open);
-        let call = (made.0.request.target.kind(), request);
+        let call = (made.request.target.kind(), request);
         let served = self.serve_direct(py, (&mut open, generation), made, call, buffers);
+        drop(open);
         let Some(sent) = served.transpose() else {
             return Ok(None);
         };
@@ -195,17 +202,17 @@ impl LoadedAddon {
         self: &Arc<Self>,
         py: Python<'_>,
         (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
-        (call, callback): (&mut DirectCall, &mut DirectCallback),
+        call: &mut DirectCall,
         (kind, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Option<Header>> {
-        while callback.is_asked() {
-            match self.serve_in_place(py, open, generation, request, callback)? {
+        while buffers.callback.is_asked() {
+            match self.serve_in_place(py, open, generation, request, &mut buffers.callback)? {
                 Called::InPlace => {
                     let Some(busy) = open else {
                         return Err(errors::lost_lane(self.label()));
                     };
-                    if let Err(error) = busy.lane.call_directly(call, callback) {
+                    if let Err(error) = busy.lane.call_directly(call, &mut buffers.callback) {
                         let wait = CallWait::attached(&self.config, busy.deadline);
                         return Err(self.client_error(error, wait, request.export()));
                     }
@@ -215,54 +222,41 @@ impl LoadedAddon {
                 }
                 Called::ByFrame(replied) => {
                     let (served, asked) = ((&mut *open, generation), (kind, request));
-                    let into = (&mut *callback, &mut *buffers);
-                    let incoming = self.finish_callback(py, served, *replied, asked, into)?;
-                    let (served, next) = ((open, generation), (incoming, callback));
+                    let incoming = self.finish_callback(py, served, *replied, asked, buffers)?;
+                    let served = (open, generation);
                     return self
-                        .serve_until_reply(py, served, next, asked, buffers)
+                        .serve_until_reply(py, served, incoming, asked, buffers)
                         .map(Some);
                 }
             }
         }
         let served = (open, generation);
-        self.await_reply(py, served, callback, (kind, request), buffers)
+        self.await_reply(py, served, (kind, request), buffers)
             .map(Some)
     }
 }
 
-/// Arguments that are all passed in place; callables have no id yet.
-struct Passed {
-    values: [DirectArgument; DIRECT_ARGUMENTS_MAX],
-    count: u8,
-    has_callables: bool,
-}
-
-impl Passed {
-    /// None if one of them takes a frame.
-    #[inline]
-    fn of(arguments: Option<CallArguments<'_, '_>>) -> Option<Self> {
-        let mut passed = Self {
-            values: [DirectArgument::Undefined; DIRECT_ARGUMENTS_MAX],
-            count: 0,
-            has_callables: false,
-        };
-        let Some((arguments, keywords)) = arguments else {
-            return Some(passed);
-        };
-        if keywords.is_some() || arguments.len() > DIRECT_ARGUMENTS_MAX {
-            return None;
-        }
-        for (place, argument) in passed.values.iter_mut().zip(arguments.iter_borrowed()) {
-            *place = if let Some(scalar) = scalar(&argument) {
-                scalar.into()
-            } else {
-                passed.has_callables = true;
-                DirectArgument::Callable(0, callable_form(&argument)?.code())
-            };
-            passed.count += 1;
-        }
-        Some(passed)
+/// Puts arguments into a request; callables have no id yet. Whether there are callables, None if an argument
+/// takes a frame.
+#[inline]
+fn pass(arguments: Option<CallArguments<'_, '_>>, request: &mut DirectRequest) -> Option<bool> {
+    let mut has_callables = false;
+    let Some((arguments, keywords)) = arguments else {
+        return Some(has_callables);
+    };
+    if keywords.is_some() || arguments.len() > DIRECT_ARGUMENTS_MAX {
+        return None;
     }
+    for (place, argument) in request.arguments.iter_mut().zip(arguments.iter_borrowed()) {
+        *place = if let Some(scalar) = scalar(&argument) {
+            scalar.into()
+        } else {
+            has_callables = true;
+            DirectArgument::Callable(0, callable_form(&argument)?.code())
+        };
+        request.count += 1;
+    }
+    Some(has_callables)
 }
 
 /// The callables among the arguments of a direct call, by the ids by which they are lent.

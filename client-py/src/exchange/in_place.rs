@@ -61,6 +61,7 @@ pub(super) enum Called<'a> {
 
 impl LoadedAddon {
     /// Runs a callback that the host makes in place.
+    #[inline(never)]
     pub(super) fn serve_in_place<'a>(
         self: &'a Arc<Self>,
         py: Python<'_>,
@@ -86,24 +87,22 @@ impl LoadedAddon {
         let called = arguments(py, callback).and_then(|arguments| call(&target, arguments));
         drop(in_callback);
         request.served.into_iter().for_each(|it| it.set(true));
-        let mut conversation = suspended::resume();
+        *open = suspended::resume();
         let mut wait = CallWait::attached(&self.config, deadline);
         let is_over = wait.is_over(py);
-        let is_answered = match (&called, &mut conversation) {
+        let is_answered = match (&called, open) {
             (Ok(result), Some(resumed)) if !is_over && !resumed.lane.is_over() => {
                 scalar(result).is_some_and(|it| resumed.lane.answer_in_place(callback, it))
             }
             _ => false,
         };
         if is_answered {
-            *open = conversation;
             return Ok(Called::InPlace);
         }
         callback.state = CallbackState::Deferred;
         let mut reply = ExchangeBuffers::take(&self.config.limits);
         let served = serve::reply_to_callback(py, self, generation, called, &mut reply);
         Ok(Called::ByFrame(Box::new(Replied {
-            conversation,
             served,
             reply,
             wait,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use hostd_client::{ClientError, Conversation, Incoming};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::TurnClaim;
-use hostd_protocol::direct::DirectCallback;
 use hostd_protocol::frame::{Flags, FrameKind, Header};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -69,7 +68,6 @@ impl LoadedAddon {
         if deadline.is_some() && wait.is_late() {
             return Err(self.client_error(ClientError::Interrupted, wait, request.export()));
         }
-        let mut callback = DirectCallback::default();
         let mut send = || {
             let open = match &mut *open {
                 Some(open) => open,
@@ -100,7 +98,7 @@ impl LoadedAddon {
             buffers.releases.clear();
             buffers.objects.was_sent(py);
             open.lane
-                .next_or_callback(&mut buffers.body, &mut callback, &mut wait)
+                .next_or_callback(&mut buffers.body, &mut buffers.callback, &mut wait)
                 .map(Begun::Sent)
         };
         let incoming = match send() {
@@ -119,14 +117,8 @@ impl LoadedAddon {
             serve::settle_awaitables(py, self, generation, call, awaitables);
         }
         let served = (open, generation);
-        self.serve_until_reply(
-            py,
-            served,
-            (incoming, &mut callback),
-            (call, request),
-            buffers,
-        )
-        .map(Sent::Answered)
+        self.serve_until_reply(py, served, incoming, (call, request), buffers)
+            .map(Sent::Answered)
     }
 
     /// Serves what the host asks for until its reply comes.
@@ -134,7 +126,7 @@ impl LoadedAddon {
         self: &Arc<Self>,
         py: Python<'_>,
         (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
-        (mut incoming, callback): (Incoming, &mut DirectCallback),
+        mut incoming: Incoming,
         (call, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Header> {
@@ -142,19 +134,19 @@ impl LoadedAddon {
             incoming = match incoming {
                 Incoming::Frame(header) if header.kind == FrameKind::Request => {
                     let served = (&mut *open, generation);
-                    self.serve_one(py, served, (header, callback), (call, request), buffers)?
+                    self.serve_one(py, served, header, (call, request), buffers)?
                 }
                 Incoming::Frame(header) => return Ok(header),
                 Incoming::Callback => {
+                    let callback = &mut buffers.callback;
                     match self.serve_in_place(py, open, generation, request, callback)? {
                         Called::InPlace => {
                             let waiting = (&mut *open, generation);
-                            self.receive(py, waiting, request, callback, buffers)?
+                            self.receive(py, waiting, request, buffers)?
                         }
                         Called::ByFrame(replied) => {
                             let (served, asked) = ((&mut *open, generation), (call, request));
-                            let into = (&mut *callback, &mut *buffers);
-                            self.finish_callback(py, served, *replied, asked, into)?
+                            self.finish_callback(py, served, *replied, asked, buffers)?
                         }
                     }
                 }
@@ -168,7 +160,6 @@ impl LoadedAddon {
         py: Python<'_>,
         (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
         request: Request<'_>,
-        callback: &mut DirectCallback,
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Incoming> {
         let Some(busy) = open else {
@@ -177,7 +168,7 @@ impl LoadedAddon {
         let mut wait = CallWait::attached(&self.config, busy.deadline);
         let next = busy
             .lane
-            .next_or_callback(&mut buffers.body, callback, &mut wait);
+            .next_or_callback(&mut buffers.body, &mut buffers.callback, &mut wait);
         next.map_err(|error| {
             self.interrupted(py, (open, generation), request, (error, wait), buffers)
         })
@@ -189,13 +180,12 @@ impl LoadedAddon {
         self: &Arc<Self>,
         py: Python<'_>,
         (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
-        callback: &mut DirectCallback,
         (call, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Header> {
-        let incoming = self.receive(py, (&mut *open, generation), request, callback, buffers)?;
+        let incoming = self.receive(py, (&mut *open, generation), request, buffers)?;
         let served = (open, generation);
-        self.serve_until_reply(py, served, (incoming, callback), (call, request), buffers)
+        self.serve_until_reply(py, served, incoming, (call, request), buffers)
     }
 
     /// Announces a turn, or another request that needs an idle JS thread. Whether it may be sent.
@@ -218,7 +208,7 @@ impl LoadedAddon {
         self: &Arc<Self>,
         py: Python<'_>,
         (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
-        (header, callback): (Header, &mut DirectCallback),
+        header: Header,
         (call, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Incoming> {
@@ -231,48 +221,48 @@ impl LoadedAddon {
         let in_callback = InCallback::enter(py, &self.config);
         let served = serve::serve(py, self, generation, header, buffers, &mut reply);
         drop(in_callback);
-        let conversation = suspended::resume();
+        *open = suspended::resume();
         match &served {
             Ok(served) if served.is_known => {
                 request.served.into_iter().for_each(|it| it.set(true));
             }
             Ok(_) => self.charge(generation.number, flood::STALE_REQUEST),
-            // The conversation is dropped, which kills the host.
             Err(_) => {
                 errors::take_breach();
             }
         }
         let wait = CallWait::attached(&self.config, deadline);
         let replied = Replied {
-            conversation,
             served,
             reply,
             wait,
         };
-        let into = (callback, buffers);
-        self.finish_callback(py, (open, generation), replied, (call, request), into)
+        self.finish_callback(py, (open, generation), replied, (call, request), buffers)
     }
 
     /// Sends the reply of a callback that has run, and waits for what the host does next.
+    #[inline]
     pub(super) fn finish_callback(
         self: &Arc<Self>,
         py: Python<'_>,
         (open, generation): (&mut Option<OpenConversation>, &Arc<HostGeneration>),
         replied: Replied<'_>,
         (call, request): (CallKind, Request<'_>),
-        (callback, buffers): (&mut DirectCallback, &mut ExchangeBuffers),
+        buffers: &mut ExchangeBuffers,
     ) -> PyResult<Incoming> {
         let Replied {
-            conversation,
             served,
             mut reply,
             mut wait,
         } = replied;
+        if served.is_err() {
+            // This kills the host.
+            *open = None;
+        }
         let result = served.and_then(|Served { raised, .. }| {
-            let Some(resumed) = conversation else {
+            let Some(resumed) = open else {
                 return Err(errors::lost_lane(self.label()));
             };
-            let resumed = open.insert(resumed);
             if let Some(export) = request.export {
                 // A call inside of the callback has set its own name.
                 resumed.lane.set_export(Arc::clone(export));
@@ -302,7 +292,7 @@ impl LoadedAddon {
                 // If the host died while the callback ran, the lane reports how.
                 resumed
                     .lane
-                    .next_or_callback(&mut buffers.body, callback, &mut wait)
+                    .next_or_callback(&mut buffers.body, &mut buffers.callback, &mut wait)
             };
             next().map_err(|error| {
                 let open = (open, generation);

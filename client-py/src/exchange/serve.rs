@@ -18,7 +18,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use super::buffers::ExchangeBuffers;
 use super::decode::{counting_decoder, read_preamble};
-use super::suspended::{self, OpenConversation};
+use super::suspended;
 use crate::addon::LoadedAddon;
 use crate::call::{call, release, unraisable};
 use crate::convert::{
@@ -102,10 +102,8 @@ pub(crate) struct Served {
     pub(crate) is_known: bool,
 }
 
-/// A callback that has run: the conversation that it belongs to, its reply, and the wait for what comes after
-/// that.
+/// A callback that has run: its reply, and the wait for what comes after that.
 pub(crate) struct Replied<'a> {
-    pub(super) conversation: Option<OpenConversation>,
     pub(super) served: PyResult<Served>,
     pub(super) reply: Box<ExchangeBuffers>,
     pub(super) wait: CallWait<'a>,

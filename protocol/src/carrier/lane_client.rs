@@ -128,6 +128,7 @@ impl LeasedLane {
 
     /// Runs a host of this thread until a frame begins, or it makes a callback. Returns at once for other
     /// hosts.
+    #[inline]
     pub(super) fn wait_for_callback(
         &mut self,
         callback: &mut DirectCallback,

@@ -113,11 +113,20 @@ fn take_direct() -> Option<DirectRequest> {
 }
 
 /// Answers that call, if the client still waits for it in place.
-fn answer_direct(result: Scalar, releases: DirectReleases) -> bool {
+fn answer_direct(result: Scalar) -> bool {
     // SAFETY: N4.
     let call = unsafe { HERE.with(|here| here.call.get()).as_mut() };
     call.is_some_and(|call| {
         call.state = DirectState::Answered(result);
+        true
+    })
+}
+
+/// Releases objects of the client with that answer, if the client still waits for it in place.
+fn release_direct(releases: DirectReleases) -> bool {
+    // SAFETY: N4.
+    let call = unsafe { HERE.with(|here| here.call.get()).as_mut() };
+    call.is_some_and(|call| {
         call.releases = releases;
         true
     })
@@ -179,6 +188,7 @@ impl SharedThread {
                 direct: DirectCalls {
                     take: take_direct,
                     answer: answer_direct,
+                    release: release_direct,
                     ask: ask_direct,
                 },
                 on_wake,

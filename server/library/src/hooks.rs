@@ -18,7 +18,9 @@ pub(crate) struct DirectCalls {
     /// Takes the one that the client makes.
     pub(crate) take: fn() -> Option<DirectRequest>,
     /// Answers it, if the client still waits in place.
-    pub(crate) answer: fn(Scalar, DirectReleases) -> bool,
+    pub(crate) answer: fn(Scalar) -> bool,
+    /// Releases objects with that answer, if the client still waits in place.
+    pub(crate) release: fn(DirectReleases) -> bool,
     /// Makes a callback, if the client takes it.
     pub(crate) ask: fn(DirectCallback) -> CallbackState,
 }
@@ -44,9 +46,16 @@ impl SessionHooks for InProcessHooks {
         self.direct.and_then(|calls| (calls.take)())
     }
 
-    fn answer_direct(&self, result: Scalar, releases: DirectReleases) -> bool {
-        self.direct
-            .is_some_and(|calls| (calls.answer)(result, releases))
+    fn answer_direct(&self, result: Scalar) -> bool {
+        self.direct.is_some_and(|calls| (calls.answer)(result))
+    }
+
+    fn release_direct(&self, releases: DirectReleases) -> bool {
+        self.direct.is_some_and(|calls| (calls.release)(releases))
+    }
+
+    fn asks_directly(&self) -> bool {
+        self.direct.is_some()
     }
 
     fn ask_direct(&self, callback: DirectCallback) -> CallbackState {

@@ -59,13 +59,12 @@ impl Session {
             call: call.0,
             ..callback
         };
-        let open = self.open.borrow().last().cloned();
-        if let Some(level) = &open {
+        if let Some(level) = self.open.borrow().last() {
             level.compared.set(self.rt.mutations());
         }
         self.next_call.set(call.next());
-        let none = Rc::clone(&self.no_originals);
-        let ask = || self.with_open_request(lane, &none, || self.hooks.ask_direct(callback));
+        let none = &self.no_originals;
+        let ask = || self.with_open_request(lane, none, || self.hooks.ask_direct(callback));
         match self.host.nest(ask) {
             CallbackState::Answered(scalar) => {
                 self.note_answer(0);
@@ -75,10 +74,10 @@ impl Session {
                 let mut buffers = self.take_buffers();
                 let call = (call, CallKind::Invoke);
                 let wait = || self.await_answer(lane, call, &mut buffers.body);
-                let reply = self.host.nest(|| self.with_open_request(lane, &none, wait));
+                let reply = self.host.nest(|| self.with_open_request(lane, none, wait));
                 let header = reply.map_err(|error| self.broken(error));
                 let answer = header
-                    .and_then(|header| self.take_answer::<AnyValue>(&header, &none, &mut buffers));
+                    .and_then(|header| self.take_answer::<AnyValue>(&header, none, &mut buffers));
                 self.put_buffers(buffers);
                 answer.map(Some)
             }

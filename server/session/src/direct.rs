@@ -69,11 +69,7 @@ impl Session {
                     Ok(Answer::Value(value) | Answer::Flagged((true, value))) => scalar(value),
                     _ => None,
                 };
-                if passes_callable(request) {
-                    // One that is not used any more is released with the answer.
-                    self.host.report_unused();
-                }
-                if scalar.is_some_and(|scalar| self.answer_directly(scalar)) {
+                if scalar.is_some_and(|scalar| self.answer_directly(request, scalar)) {
                     self.tables.fresh.set(None);
                 } else {
                     self.reply(lane, &header, &level, answer);
@@ -120,19 +116,27 @@ impl Session {
     }
 
     /// Answers the client's call in place, if the client looks there and nothing else is due to be sent.
-    fn answer_directly(&self, scalar: Scalar) -> bool {
-        if self.has_left() {
-            return false;
+    fn answer_directly(&self, request: &DirectRequest, scalar: Scalar) -> bool {
+        if passes_callable(request) {
+            // One that is not used any more is released with the answer.
+            self.host.report_unused();
         }
+        !self.has_left()
+            && (!self.tables.remotes.borrow().has_released() || self.release_directly())
+            && self.hooks.answer_direct(scalar)
+    }
+
+    /// Releases objects of the client with the answer that follows in place, if it has room for all.
+    fn release_directly(&self) -> bool {
         let mut remotes = self.tables.remotes.borrow_mut();
         let Some(releases) = remotes.take_few_released() else {
             return false;
         };
-        let is_answered = self.hooks.answer_direct(scalar, releases);
-        if !is_answered {
+        let is_possible = self.hooks.release_direct(releases);
+        if !is_possible {
             remotes.put_back(releases.into_iter().flatten());
         }
-        is_answered
+        is_possible
     }
 
     /// Calls a callable of the client: in place with scalars, where the client looks there, otherwise by a
@@ -143,7 +147,8 @@ impl Session {
             target,
             ..DirectCallback::default()
         };
-        let is_direct = self.may_ask_directly()
+        let is_direct = self.hooks.asks_directly()
+            && self.may_ask_directly()
             && arguments.len() <= DIRECT_ARGUMENTS_MAX
             && arguments
                 .iter()

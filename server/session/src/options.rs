@@ -77,8 +77,19 @@ pub trait SessionHooks: fmt::Debug {
         None
     }
 
-    /// Answers that call and releases objects of the client, if the client still waits for it in place.
-    fn answer_direct(&self, _result: Scalar, _releases: DirectReleases) -> bool {
+    /// Answers that call, if the client still waits for it in place.
+    fn answer_direct(&self, _result: Scalar) -> bool {
+        false
+    }
+
+    /// Releases objects of the client with that answer, which must follow, if the client still waits for it
+    /// in place.
+    fn release_direct(&self, _releases: DirectReleases) -> bool {
+        false
+    }
+
+    /// Whether callbacks without a frame are worth a try.
+    fn asks_directly(&self) -> bool {
         false
     }
 

@@ -192,12 +192,8 @@ impl Remotes {
     }
 
     /// All releases that wait, if there are so few that the answer to a direct call has room for them.
-    #[inline]
     pub(crate) fn take_few_released(&mut self) -> Option<DirectReleases> {
         let mut few = DirectReleases::default();
-        if self.released.is_empty() {
-            return Some(few);
-        }
         few.get_mut(..self.released.len())?;
         for (place, release) in few.iter_mut().zip(self.released.drain(..)) {
             *place = Some(release);
