@@ -72,6 +72,8 @@ mod _native {
     #[pymodule_export]
     use crate::exchange::Settler;
     #[pymodule_export]
+    use crate::methods::_call_rows;
+    #[pymodule_export]
     use crate::pickling::_origin;
     #[pymodule_export]
     use crate::pool::{

@@ -5,6 +5,7 @@
 //! is answered with [`crate::error::RemoteError::Unsupported`]. What a body consists of is in
 //! `parts.rs`; both sides read and write it by the types of its row.
 
+use crate::bulk::{RowFailure, RowOperation, Rows};
 use crate::ids::SlotId;
 use crate::message::{Description, HostStats, LoadRequest};
 use crate::parts::{
@@ -136,6 +137,9 @@ calls! {
     Client 28 LoadMore(Record<LoadRequest>) -> AnyValue;
     /// Whether a value is a constructor, the target is one, and the value is the target or extends it.
     Client 29 Extends(AnyValue, Target) -> (bool, bool, bool);
+    /// Does the same with each row, until one fails if true: the results of the first rows, one at least, and
+    /// the rows among them that have none. A row that ended it has no result.
+    Client 30 Bulk(RowOperation, bool, Rows) -> (AnyValue, List<RowFailure>);
     /// Calls a callable.
     Host 32 Invoke(Target, Arguments) -> AnyValue;
     /// Whether `key in target`, and `target[key]`; of a callable the number of its parameters, `length`.

@@ -5,6 +5,7 @@
 //! memory is allocated for them, and everything malformed is a [`error::ProtocolError`].
 #![forbid(unsafe_code)]
 
+pub mod bulk;
 pub mod calls;
 pub mod carrier;
 mod codec;

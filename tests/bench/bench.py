@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -42,7 +43,7 @@ from measure import (
     resident,
     start_node,
 )
-from napi_python import Addon, host, load_addon
+from napi_python import Addon, bulk, host, load_addon
 
 CRASH = SAMPLES / "crash.node"
 MANIFEST = Path(__file__).parents[2] / "Cargo.toml"
@@ -55,6 +56,7 @@ BLOCK = bytes([1]) * (1 << 20)
 #: row, repetitions a round over lanes, target ratio to Node of the first release
 ROWS = {
     "add": ("add(1, 2)", 20_000),
+    "bulk": ("add(1, 2) in bulk, each", 20_000),
     "method": ("method call", 20_000),
     "getter": ("getter", 20_000),
     "callback": ("callback into Python", 10_000),
@@ -120,6 +122,10 @@ def python_rows(addon: Addon) -> dict[str, Run]:
         for _ in range(times):
             add(1, 2)
 
+    def run_bulk(times: int) -> None:
+        for _ in bulk(add, zip(range(times), itertools.repeat(2)), star=True):
+            pass
+
     def run_method(times: int) -> None:
         for _ in range(times):
             counter.increment()
@@ -146,6 +152,7 @@ def python_rows(addon: Addon) -> dict[str, Run]:
 
     return {
         "add": run_add,
+        "bulk": run_bulk,
         "method": run_method,
         "getter": run_getter,
         "callback": run_callback,
@@ -229,8 +236,8 @@ def main(rounds: int, svg: Path | None) -> None:
     floor.ask("1000")
     samples, closing = Samples(), contextlib.ExitStack()
     note = samples.note
-    bulk = memory.Rows(addons, closing)
-    bulk.measure(Samples(), node, list(memory.ROWS))
+    buffers = memory.Rows(addons, closing)
+    buffers.measure(Samples(), node, list(memory.ROWS))
     folders = packages.Folders(closing)
     packages.measure(Samples(), folders)
     pools = pool.Rows()
@@ -250,7 +257,7 @@ def main(rounds: int, svg: Path | None) -> None:
             for system, loops in runs.items():
                 note(row, system, nanoseconds(loops[row], repetitions(system, times)))
             note(row, "node", node.ask(f"{row} {times * 5}"))
-        bulk.measure(samples, node, list(memory.ROWS))
+        buffers.measure(samples, node, list(memory.ROWS))
         for row, (_, times) in turns.ROWS.items():
             for _ in range(turns.PASSES.get(row, 1)):
                 note(row, "lanes", of_itself[row](times))

@@ -53,6 +53,7 @@ const memoryRows = {
 const rows = {
   ...memoryRows,
   add: () => addon.add(1, 2),
+  bulk: () => addon.add(1, 2),
   method: () => counter.increment(),
   getter: () => counter.value,
   callback: () => addon.callOnce(double, 21),

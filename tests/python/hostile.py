@@ -19,6 +19,7 @@ import gc
 import itertools
 import json
 import logging
+import operator
 import os
 import pickle
 import random
@@ -45,6 +46,7 @@ from napi_python import (
     JSObject,
     Promise,
     StaleHandleError,
+    bulk,
     by_ref,
     deadline,
     expose,
@@ -258,6 +260,8 @@ class Frames:
                 lambda: f(*args),
                 lambda: g(*args, option=1),
                 lambda: cls(*args),
+                lambda: list(bulk(f, [args, args, ()], star=True, return_exceptions=True)),
+                lambda: list(bulk(cls, args)),
                 lambda: addon(*args),
                 lambda: host(addon).run_script("1"),
                 lambda: new_object(addon, {"a": args}),
@@ -290,6 +294,7 @@ class Frames:
                 lambda: getattr(value, name),
                 lambda: getattr(value, name),
                 lambda: getattr(value, name)(*args),
+                lambda: list(bulk(operator.attrgetter(name), [value, value])),
                 lambda: value[name],
                 lambda: value.__setitem__(0, args),
                 lambda: delattr(value, name),

@@ -19,7 +19,8 @@ def _names(text: str) -> frozenset[str]:
 
 #: The files that run in all modes in every run.
 QUICK: Final = _names("""
-    test_awaitables test_buffers test_callables test_callbacks test_conversions test_dlpack
+    test_awaitables test_buffers test_bulk test_callables test_callbacks test_conversions
+    test_dlpack
     test_errors test_extending test_identity test_iteration test_js_class test_limits test_objects
     test_proxies
     test_remote test_scripts_in_depth test_thenables test_values test_views
@@ -64,7 +65,7 @@ AS_THEY_ARE: Final = {
         test_little_memory test_many_addons test_memory test_memory_errors test_mixed_load
         test_out_of_memory test_output test_restart test_restart_modules test_start_failures
         test_storm test_forged_releases test_floods test_budget test_shared_misuse
-        test_references test_executor test_scale""",
+        test_references test_executor test_scale test_bulk_hosts""",
     "it is about the confinement of a process": """
         test_denials test_fs_denials test_fs_watch test_hostile_package test_sandbox
         test_sandbox_advice test_sandbox_life test_sandbox_limits

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from napi_packages import load_addon, require
 
     from napi_python._aio import aio
+    from napi_python._bulk import BulkResults, bulk
     from napi_python._callables import pass_this
     from napi_python._classes import js_class
     from napi_python._convert import register
@@ -94,6 +95,7 @@ __all__ = [
     "BigInt",
     "Buffer",
     "BufferPool",
+    "BulkResults",
     "CudaBuffer",
     "CudaError",
     "CudaHandle",
@@ -138,6 +140,7 @@ __all__ = [
     "__version__",
     "acquire_cuda",
     "aio",
+    "bulk",
     "by_ref",
     "clear_cache",
     "construct",
@@ -171,6 +174,7 @@ _LATER: Final = {
     "AddonTimeout": "_errors",
     "ArrayBuffer": "_views",
     "BigInt": "_values",
+    "BulkResults": "_bulk",
     "CudaError": "_errors",
     "DataView": "_views",
     "ExportReference": "_references",
@@ -201,6 +205,7 @@ _LATER: Final = {
     "WorkerStats": "_pool_workers",
     "WrongThreadError": "_errors",
     "aio": "_aio",
+    "bulk": "_bulk",
     "by_ref": "_policy",
     "deadline": "_deadline",
     "expose": "_policy",

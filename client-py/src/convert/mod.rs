@@ -25,6 +25,8 @@ pub(crate) use callable::callable_form;
 pub(crate) use decode::{Decoder, number};
 pub(crate) use encode::Encoder;
 pub(crate) use objects::{Missing, RequestObjects};
-pub(crate) use parts::{Attribute, CallArguments, ClientSide, Named, Undefined, Writable};
+pub(crate) use parts::{
+    Argument, Attribute, CallArguments, ClientSide, Named, Undefined, Writable,
+};
 pub(crate) use received::Received;
 pub(crate) use write_back::write as write_changes;

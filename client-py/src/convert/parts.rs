@@ -137,6 +137,16 @@ impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Attribute<'_, 'py> {
     }
 }
 
+/// An argument, and its number, counted from 1.
+pub(crate) struct Argument<'a, 'py>(pub(crate) &'a Bound<'py, PyAny>, pub(crate) usize);
+
+impl<'py> Put<AnyValue, Encoder<'_, 'py>> for Argument<'_, 'py> {
+    #[inline]
+    fn put(&self, body: &mut Encoder<'_, 'py>) -> PyResult<()> {
+        body.value_at(self.0, || Step::Argument(self.1))
+    }
+}
+
 pub(crate) struct Undefined;
 
 impl Put<AnyValue, Encoder<'_, '_>> for Undefined {

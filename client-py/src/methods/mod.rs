@@ -3,6 +3,7 @@
 
 mod addon;
 mod awaiting;
+mod bulk;
 mod class;
 mod extending;
 mod function;
@@ -14,3 +15,5 @@ mod promise;
 mod requests;
 mod settler;
 mod turn_reader;
+
+pub(crate) use bulk::_call_rows;

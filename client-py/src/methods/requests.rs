@@ -232,9 +232,19 @@ pub(crate) fn attribute<'py>(
     reference: Reference<'_>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let Some(value) = reference.get(name.as_any())? else {
-        return Err(errors::no_attribute(owner, name));
-    };
+    match reference.get(name.as_any())? {
+        Some(value) => bound(owner, reference, value, name),
+        None => Err(errors::no_attribute(owner, name)),
+    }
+}
+
+/// What a property is as an attribute of its owner.
+pub(super) fn bound<'py>(
+    owner: &Bound<'py, PyAny>,
+    reference: Reference<'_>,
+    value: Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
     match rebound::exported(reference, value, name)?.cast_into::<JSFunction>() {
         Ok(function) if *name == "constructor" => Ok(function.into_any()),
         Ok(function) => {

@@ -32,6 +32,7 @@ const GOLDEN: &[(u16, &str)] = &[
     (27, "RunStep"),
     (28, "LoadMore"),
     (29, "Extends"),
+    (30, "Bulk"),
     (32, "Invoke"),
     (33, "RemoteGet"),
     (34, "RemoteSet"),

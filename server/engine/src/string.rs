@@ -244,6 +244,13 @@ impl Value {
         Some((block.cast(), words))
     }
 
+    /// The number of code units of a string in one piece; zero of every other value.
+    #[inline]
+    pub fn text_length(&self) -> usize {
+        let block = self.string_block();
+        block.map_or(0, |(_, [length, _])| (length & !WIDE) as usize)
+    }
+
     /// The code units of a string that the engine stores as bytes in one piece, read without a
     /// call of the engine.
     #[inline]

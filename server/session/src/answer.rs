@@ -1,6 +1,7 @@
 //! The result of a request, and how it is written.
 
 use hostd_engine::{Runtime, Thrown, Value};
+use hostd_protocol::bulk::RowFailure;
 use hostd_protocol::calls::{NamedExport, SettledPromise};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
@@ -58,9 +59,14 @@ answers! {
     Turn((bool, Batch)) as (bool, List<SettledPromise>);
     Description(Box<Record<Description>>) as Record<Description>;
     Stats(Box<Record<HostStats>>) as Record<HostStats>;
+    /// The results of rows, and the rows that have none.
+    Bulk(BulkAnswer) as (AnyValue, List<RowFailure>);
     /// What an addon exports, with the functions and classes among them.
     Exports(Box<Exports>) as (AnyValue, List<NamedExport>);
 }
+
+/// The results of rows, and the rows that have none.
+pub(super) type BulkAnswer = Box<(Value, Vec<(u32, bool, Value)>)>;
 
 /// The exports of an addon, and those that are functions or classes by name.
 pub(super) type Exports = (Lent, Vec<(Value, Lent)>);

@@ -47,6 +47,7 @@ impl Session {
             CallKind::Call => serve!(Call, |request| self.call(level, request)),
             CallKind::CallMethod => serve!(CallMethod, |request| self.call_method(level, request)),
             CallKind::Construct => serve!(Construct, |request| self.construct(level, request)),
+            CallKind::Bulk => serve!(Bulk, |request| self.bulk(level, request)),
             CallKind::Get => serve!(Get, |request| self.get(request)),
             CallKind::Set => serve!(Set, |(object, key, value)| {
                 Ok(self.rt.set_strict(&object, &key, value)?)
@@ -198,15 +199,26 @@ impl Session {
         level: &Level,
         (class, defers, arguments): (Value, bool, Vec<Value>),
     ) -> Result<Value, Refusal> {
+        let result = self.new_object(&class, defers, &arguments);
+        level.objects.borrow_mut().arguments = arguments;
+        result
+    }
+
+    /// `new class(...arguments)`
+    pub(super) fn new_object(
+        &self,
+        class: &Value,
+        defers: bool,
+        arguments: &[Value],
+    ) -> Result<Value, Refusal> {
         let rt = self.rt;
-        if !rt.is_constructor(&class) {
+        if !rt.is_constructor(class) {
             return Err(rt.type_error("this function is not a constructor").into());
         }
-        let result = rt.construct(&class, &arguments);
+        let result = rt.construct(class, arguments);
         if defers {
             self.host.defer_microtasks();
         }
-        level.objects.borrow_mut().arguments = arguments;
         self.result(result)
     }
 

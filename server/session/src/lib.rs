@@ -8,6 +8,7 @@
 
 mod answer;
 mod ask;
+mod bulk;
 mod calls;
 mod describe;
 mod direct;

@@ -72,6 +72,7 @@ impl Values<'_> {
                 Ok(())
             }
             CallKind::Keys => self.names(is_large),
+            CallKind::Bulk => self.rows(is_large),
             CallKind::Describe => self.description(is_large),
             CallKind::Stats => message::write(&mut self.out, &HostStats::default()),
             CallKind::Turn => {
@@ -277,6 +278,35 @@ impl Values<'_> {
             flag.into()
         };
         self.out.put_u8(byte);
+    }
+
+    /// Results of rows, and the rows without one.
+    fn rows(&mut self, is_large: bool) -> Result {
+        if self.chance.one_in(4) {
+            self.any(is_large)?;
+        } else {
+            let open = self.out.open_array()?;
+            self.compounds += 1;
+            let count = self.chance.few();
+            for _ in 0..count {
+                self.value(1)?;
+            }
+            self.close(open, count);
+        }
+        let count = self.chance.below(3);
+        self.out.put_u32(count);
+        for place in 0..count {
+            let place = if self.chance.one_in(4) {
+                self.chance.below(u32::MAX)
+            } else {
+                place
+            };
+            self.out.put_u32(place);
+            let is_thrown = !self.chance.one_in(4);
+            self.flag(is_thrown);
+            self.any(is_large)?;
+        }
+        Ok(())
     }
 
     fn names(&mut self, is_large: bool) -> Result {

@@ -9,6 +9,8 @@ mod turn;
 #[cfg(test)]
 mod addon;
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod callback;
 #[cfg(test)]
 mod class;

@@ -431,6 +431,16 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
         | CallKind::Settle
         | CallKind::CloseIterator
         | CallKind::Collect => String::new(),
+        CallKind::Bulk => {
+            let mut text = tree::text(reader);
+            for _ in 0..reader.take_count(1).unwrap() {
+                let place = reader.take_u32().unwrap();
+                let is_thrown = reader.take_bool().unwrap();
+                let value = tree::text(reader);
+                text += &format!(", {place} {is_thrown} {value}");
+            }
+            text
+        }
         CallKind::Watch => match reader.take_u8().unwrap() {
             0 => format!("pending {}", reader.take_u32().unwrap()),
             1 => format!("fulfilled {}", tree::text(reader)),
