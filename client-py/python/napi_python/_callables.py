@@ -6,10 +6,12 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, final
 
+from napi_python import _declared
 from napi_python._values import Object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import inspect
+    from collections.abc import Callable, Iterable
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -66,19 +68,32 @@ def length_of(value: Callable[..., object]) -> int:
     # In its dict a function may have the signature of another one.
     if isinstance(value, types.FunctionType) and not value.__dict__:
         return value.__code__.co_argcount - len(value.__defaults__ or ())
-    import inspect  # noqa: PLC0415 - takes long to import
-
-    try:
-        parameters = inspect.signature(value).parameters.values()
-    except (TypeError, ValueError):
-        return 0
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     length = 0
-    for parameter in parameters:
-        if parameter.kind not in positional or parameter.default is not inspect.Parameter.empty:
+    for parameter in _parameters(value):
+        positional = (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        if parameter.kind not in positional or parameter.default is not parameter.empty:
             break
         length += 1
     return length
+
+
+def _parameters(value: Callable[..., object]) -> Iterable[inspect.Parameter]:
+    """Returns the parameters of a callable, none if they are unknown.
+
+    Those of functions of addons are: they would start a process that reads declarations.
+    """
+    if isinstance(value, _declared.PROXIES):
+        return ()
+    import inspect  # noqa: PLC0415 - takes long to import
+
+    # The callable may be made of functions of addons, as by `functools.partial`.
+    token = _declared.is_passing.set(True)
+    try:
+        return inspect.signature(value).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    finally:
+        _declared.is_passing.reset(token)
 
 
 def with_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,14 +102,10 @@ def with_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
     The object comes after an argument for each positional parameter without a default, as the
     options that many JavaScript functions take do.
     """
-    import inspect  # noqa: PLC0415 - takes long to import
-
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return function
-    kinds = {parameter.kind for parameter in parameters}
-    if kinds.isdisjoint((inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)):
+    if not any(
+        parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
+        for parameter in _parameters(function)
+    ):
         return function
     required = length_of(function)
 

@@ -32,10 +32,12 @@ def _levels(text: str) -> dict[str, int]:
         name, equals, word = part.rpartition("=")
         level = _LEVELS.get(word.strip().lower())
         name = name.strip().removeprefix(_ROOT).removeprefix(".")
-        if level is None or (equals and name.partition(".")[0] not in ("", "host", "addon")):
+        if level is None or (
+            equals and name.partition(".")[0] not in ("", "host", "addon", "stubs")
+        ):
             message = (
                 f"{VARIABLE} is invalid: {part!r} is neither a level ({', '.join(_LEVELS)}) nor "
-                "LOGGER=LEVEL with the logger host, addon or addon.NAME; correct or unset it"
+                "LOGGER=LEVEL with the logger host, addon, addon.NAME or stubs; correct or unset it"
             )
             raise ValueError(message)
         found[f"{_ROOT}.{name}" if name else _ROOT] = level

@@ -104,20 +104,40 @@ def opening_of(proxy: object) -> tuple[_addon.Opening, tuple[str, ...]]:
     return opening, names
 
 
-def _origin(
-    proxy: object,
-) -> tuple[_addon.Opening, Addon | None, _Module, tuple[str, ...]]:
+class Origin(NamedTuple):
+    """Where a proxy comes from, as far as that is known without its host."""
+
+    opening: _addon.Opening
+    addon: Addon | None
+    module: _Module
+    #: The object from which the proxy was read: the proxy itself, or one whose names are searched.
+    owner: object
+    #: The names that lead from the exports to the proxy, None if those to the owner are unknown.
+    names: tuple[str, ...] | None
+    #: The names that lead from the owner to the proxy.
+    read: tuple[str, ...]
+
+
+def origin(proxy: object) -> Origin:
+    """Returns where a proxy comes from. It sends nothing to the host."""
     read: list[str] = []
     found = _native._origin(proxy)  # noqa: SLF001 - of this package
     owner = proxy
     while len(found) == 2:  # noqa: PLR2004 - an owner and a name
         owner, name = found
-        read.append(name)
+        read.insert(0, name)
         found = _native._origin(owner)  # noqa: SLF001
     opening, addon, module, names = found
+    names = None if names is None else (*names, *read)
+    return Origin(opening, addon, module, owner, names, tuple(read))
+
+
+def _origin(
+    proxy: object,
+) -> tuple[_addon.Opening, Addon | None, _Module, tuple[str, ...]]:
+    opening, addon, module, owner, names, read = origin(proxy)
     if names is None:
-        names = _search(owner, proxy, opening.label)
-    names = (*names, *reversed(read))
+        names = (*_search(owner, proxy, opening.label), *read)
     if len(names) > _NAMES_MAX or any(_is_dunder(name) for name in names):
         raise NotPicklableError(_refusal(proxy, f"its name in {opening.label} is not a plain one"))
     return opening, addon, module, names

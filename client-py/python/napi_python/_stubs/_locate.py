@@ -42,6 +42,20 @@ class Package(NamedTuple):
         return found if isinstance(found, str) else ""
 
 
+class Identity(NamedTuple):
+    """What tells whether a file has changed since it was read."""
+
+    device: int
+    inode: int
+    modified_ns: int
+    size: int
+
+
+def identity(state: os.stat_result) -> Identity:
+    """Returns the identity of a file by its state."""
+    return Identity(state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)
+
+
 def split(specifier: str) -> tuple[str, str]:
     """Returns the package and the rest of a specifier such as `@scope/name/part`."""
     parts = specifier.split("/")
@@ -68,6 +82,28 @@ def declarations(package: Package) -> Path | None:
     name = package.name.removeprefix("@").replace("/", "__")
     types = find(f"@types/{name}", package.folder)
     return None if types is None else _own(types._replace(subpath=package.subpath))
+
+
+def of_module(name: str, folder: Path) -> Path | None:
+    """Returns the file that declares what `require(name)` in a folder returns, None without one."""
+    if name.startswith(("./", "../", "/")) or name in (".", ".."):
+        path = Path(os.path.realpath(folder / name))
+        if not path.is_dir():
+            return beside(path)
+        return _own(Package("", path, "", read_manifest(path)))
+    package = find(name, folder)
+    return None if package is None else declarations(package)
+
+
+def beside(path: Path) -> Path | None:
+    """Returns the file that declares what a file of code exports: that of its name, or the index.
+
+    The index is for addons, which a package loads from its folder.
+    """
+    found = file_at(path.parent, path.name)
+    if found is None and path.suffix == ".node":
+        found = file_at(path.parent, "index")
+    return found
 
 
 def _own(package: Package) -> Path | None:
@@ -146,8 +182,8 @@ def resolve(specifier: str, importer: Path) -> Path | None:
     return None if types is None else declarations(types._replace(subpath=subpath))
 
 
-def read(file: Path) -> str:
-    """Returns the text of a file of declarations.
+def read(file: Path) -> tuple[str, Identity]:
+    """Returns the text of a file of declarations, and the identity of what was read.
 
     Raises:
         StubsError: It cannot be read, is larger than is read, or is not UTF-8.
@@ -158,6 +194,7 @@ def read(file: Path) -> str:
         if not file.is_file():
             raise StubsError(f"{what}: it is not a regular file; check the package")
         with file.open("rb") as opened:
+            found = identity(os.fstat(opened.fileno()))
             content = opened.read(FILE_MAX + 1)
     except OSError as error:
         raise StubsError(f"{what}: {error.strerror}; check its permissions") from error
@@ -165,7 +202,7 @@ def read(file: Path) -> str:
         text = f"{what}: it has more than {FILE_MAX >> 20} MiB; such files are not read"
         raise StubsError(text)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8-sig"), found
     except UnicodeDecodeError as error:
         text = f"{what}: byte {error.start} is not UTF-8; convert the file, or write stubs by hand"
         raise StubsError(text) from None

@@ -35,11 +35,8 @@ class Program:
         self._modules: dict[tuple[str, str], m.Scope | None] = {}
         self._names: dict[m.Scope, dict[str, m.Scope]] = {}
         self._bytes = 0
-
-    @property
-    def files(self) -> list[Path]:
-        """The files that were read."""
-        return list(self._scopes)
+        #: The files that were read.
+        self.files: dict[Path, _locate.Identity] = {}
 
     def load(self, file: Path) -> m.Scope:
         """Returns the scope of a file, which is read once.
@@ -52,7 +49,7 @@ class Program:
         known = self._scopes.get(file)
         if known is not None:
             return known
-        source = _locate.read(file)
+        source, self.files[file] = _locate.read(file)
         self._bytes += len(source)
         if len(self._scopes) >= FILES_MAX or self._bytes > TOTAL_MAX:
             text = (

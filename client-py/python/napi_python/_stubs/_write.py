@@ -27,6 +27,13 @@ class Written(NamedTuple):
     file: Path
 
 
+class Translated(NamedTuple):
+    """The text of a stub module, and the files of declarations that were read for it."""
+
+    text: str
+    files: dict[Path, _locate.Identity]
+
+
 class _Goal(NamedTuple):
     """What stubs are written for."""
 
@@ -58,7 +65,7 @@ def _goal(name: str, root: Path) -> _Goal:
         path = root / name
         if not path.is_file():
             raise StubsError(f"cannot write stubs: the file {path} does not exist; check its path")
-        found = _locate.file_at(path.parent, path.name) or _locate.file_at(path.parent, "index")
+        found = _locate.beside(path)
         version = read_manifest(path.parent).get("version")
         shown = version if isinstance(version, str) else ""
         return _Goal(_index.Module(name, shown, "load_addon"), found, path)
@@ -87,7 +94,9 @@ def write(names: Sequence[str], output: Path, root: Path) -> list[Written]:
         with _parser.Parser([root]) as parser:
             for goal in goals:
                 if goal.declarations is not None:
-                    texts[goal.module] = _declared(goal, goal.declarations, parser)
+                    name, title = goal.module.name, goal.title
+                    written = translate(goal.declarations, name, title, parser)
+                    texts[goal.module] = written.text
     for goal in goals:
         if goal.declarations is None:
             texts[goal.module] = _inspected(goal, root)
@@ -99,13 +108,26 @@ def write(names: Sequence[str], output: Path, root: Path) -> list[Written]:
     ]
 
 
-def _declared(goal: _Goal, file: Path, parser: _parser.Parser) -> str:
+def translate(file: Path, name: str, title: str, parser: _parser.Parser) -> Translated:
+    """Returns the stub module for a file of declarations.
+
+    Args:
+        file: The declarations of the package.
+        name: The package, as a file may declare it by `declare module`.
+        title: The package in messages and docstrings.
+        parser: Parses the files.
+
+    Raises:
+        StubsError: The declarations cannot be read.
+
+    """
     program = Program(parser)
     try:
-        return _package.write(program, _main(program.load(file), goal.module.name), goal.title)
+        text = _package.write(program, _main(program.load(file), name), title)
     except RecursionError:
-        text = f"cannot write stubs for {goal.title}: its types nest too deep; check {file}"
+        text = f"cannot write stubs for {title}: its types nest too deep; check {file}"
         raise StubsError(text) from None
+    return Translated(text, program.files)
 
 
 def _main(scope: m.Scope, name: str) -> m.Scope:
