@@ -148,6 +148,69 @@ def test_pyright(typings: Path, tmp_path: Path) -> None:
     assert set(found) == {("program.py", line) for line in expected}, done.stdout
 
 
+# Lines of an async function, each with what mypy and pyright say, as docs/types.md has it.
+PROMISES = {
+    "argon2.hash('x')": ("unused-awaitable", {"reportUnusedCallResult"}),
+    "_ = argon2.hash('x')": (None, set[str]()),
+    "await argon2.hash('x')": (None, {"reportUnusedCallResult"}),
+    "_ = await argon2.hash('x')": (None, set[str]()),
+}
+
+
+def promises(folder: Path) -> tuple[Path, int]:
+    """Writes the program with the promises, and returns the line of the first."""
+    head = ["from napi_python import require", "argon2 = require('argon2')"]
+    head.append("async def main() -> None:")
+    path = folder / "promises.py"
+    text = "\n".join([*head, *(f"    {line}" for line in PROMISES), ""])
+    path.write_text(text, encoding="utf-8")
+    return path, len(head) + 1
+
+
+def test_mypy_reports_a_promise_that_is_not_awaited(typings: Path, tmp_path: Path) -> None:
+    path, first = promises(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--enable-error-code=unused-awaitable", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(typings)},
+    )
+    found = re.findall(r"(?m)^promises\.py:(\d+): error: .*\[([a-z-]+)\]$", done.stdout)
+    expected = {
+        str(first + place): code for place, (code, _) in enumerate(PROMISES.values()) if code
+    }
+    assert dict(found) == expected, done.stdout
+
+
+def test_pyright_reports_a_promise_as_any_unused_result(typings: Path, tmp_path: Path) -> None:
+    if not PYRIGHT.is_file():
+        pytest.skip(f"{PYRIGHT} is not installed; run: npm ci --prefix tests")
+    path, first = promises(tmp_path)
+    reported = {"reportUnusedCoroutine", "reportUnusedExpression", "reportUnusedCallResult"}
+    settings = {
+        "include": [str(path)],
+        "stubPath": str(typings),
+        **dict.fromkeys(reported, "error"),
+    }
+    config = tmp_path / "pyrightconfig.json"
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    options = ["-p", str(config), "--pythonpath", sys.executable, "--outputjson"]
+    command = [NODE, str(PYRIGHT), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    found = {
+        (item["range"]["start"]["line"] + 1, item["rule"])
+        for item in json.loads(done.stdout)["generalDiagnostics"]
+    }
+    expected = {
+        (first + place, rule)
+        for place, (_, rules) in enumerate(PROMISES.values())
+        for rule in rules
+    }
+    assert found == expected, done.stdout
+
+
 def declared(text: str | bytes, project: Write) -> Path:
     folder = project(package("odd", "exports.x = 1;", types="index.d.ts"))
     path = folder / "node_modules/odd/index.d.ts"
