@@ -101,6 +101,9 @@ doctor        try each sandbox policy on this system; print which layers are
 
 audit         load an addon under the default policy; print what was denied and
               which option allows it
+              Exit status: 0 if the audit is complete, also if the addon does not
+              load; 1 if it could not be made; 3 if the addon has ended its process;
+              4 if it had not ended after 30 s
 --run         then run a file of JavaScript, in which the addon is `addon`
 --call        then make a call, such as 'open(\"/etc/hosts\", 0)'
 

@@ -22,7 +22,11 @@ fn run() -> anyhow::Result<ExitCode> {
             script,
             json,
         } => match audit::run(&addon, script.as_ref(), json)? {
-            Some(text) => print(&text),
+            Some(outcome) if outcome.code == 0 => print(&outcome.text),
+            Some(outcome) => {
+                print(&outcome.text);
+                ExitCode::from(outcome.code)
+            }
             None => ExitCode::FAILURE,
         },
         Command::Inspect(addons) => print(&inspect::run(&addons)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -304,8 +305,35 @@ def test_audit_of_a_package_loads_its_native_files(project: Write, tmp_path: Pat
 
 def test_audit_of_what_ends_its_process() -> None:
     words = ("audit", addon_path("crash"), "--call", "nullPointer()")
-    (one,) = document(*words, status=1)["native_files"]
+    (one,) = document(*words, status=CRASHED)["native_files"]
     assert one["ended"]["signal"] == signal.SIGSEGV
+    done = command("audit", BROKEN / "exit_at_load.node")
+    said = f"{BROKEN / 'exit_at_load.node'}: It ended the process with exit code 0.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (CRASHED, said, "")
+    assert command("audit", BROKEN / "init_throws.node").returncode == 1
+
+
+@pytest.fixture(scope="module", params=[0, 1, 3])
+def leaver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An addon that exits while it is loaded, since a file is denied, with a status of its own."""
+    file = tmp_path_factory.mktemp("leaves") / f"leaves{request.param}.node"
+    source = Path(__file__).with_name("leaves.c")
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    flags = ("-shared", "-fPIC", f"-DSTATUS={request.param}", "-o", file)
+    subprocess.run([*compiler, *flags, source], check=True)
+    return file
+
+
+def test_audit_of_what_exits_because_of_a_denial(leaver: Path) -> None:
+    found = document("audit", leaver, status=CRASHED)["native_files"][0]
+    assert not found["loaded"] and found["options"] == ['read=["/etc/passwd"]']
+    assert str(found["ended"]["exit_code"]) == leaver.stem.removeprefix("leaves")
+    done = command("audit", leaver)
+    assert done.returncode == CRASHED
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("denied: openat(") and "leaves" in lines[1]
+    assert lines[2].startswith(f"{leaver}: It ended the process with exit code ")
+    assert lines[3] == 'Options that allow it: read=["/etc/passwd"]'
 
 
 def test_doctor_checks_this_machine() -> None:

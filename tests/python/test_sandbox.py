@@ -1037,15 +1037,16 @@ def test_every_denial_is_reported_before_the_process_ends(
     assert told() == count
 
 
-def audit(*arguments: str, addon: str = "probe", **variables: str) -> str:
-    """Returns what the audit of a sample says."""
+def audit(*arguments: str, addon: str = "probe", status: int = 0, **variables: str) -> str:
+    """Returns what the audit of a sample says; checks its exit status."""
     run = subprocess.run(
         [PROGRAM, "audit", str(addon_path(addon)), *arguments],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         env={**os.environ, **variables},
     )
+    assert run.returncode == status, run.stderr
     return run.stdout
 
 
@@ -1080,7 +1081,7 @@ def test_audit_lists_denials_before_a_crash(tmp_path: pathlib.Path) -> None:
         (f"addon.call({EXIT_GROUP}, 3)", "with exit code 3"),
     ):
         script.write_text(denied + last)
-        said = audit("--run", str(script))
+        said = audit("--run", str(script), status=3)
         assert said.count('denied: mkdir("/etc/nobody-') == 50
         assert said.splitlines()[-1] == f"It ended the process {end}."
 
@@ -1107,4 +1108,13 @@ def test_grants_hold_when_the_kernel_drops_unused_entries(probe: Addon) -> None:
         assert probe.call(CLOSE, opened(probe, path)) == 0
     pathlib.Path("/proc/sys/vm/drop_caches").write_text("2")
     assert all(opened(probe, path) >= 0 for path in paths)
-    assert "by signal 11" in audit("--call", "nullPointer()", addon="crash")
+    assert "by signal 11" in audit("--call", "nullPointer()", addon="crash", status=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("exit_at_load", "with exit code 0"), ("crash_in_init", "by signal 11")]
+)
+def test_audit_of_what_ends_while_it_is_loaded(name: str, end: str) -> None:
+    said = audit(addon=f"broken/{name}", status=3)
+    path = addon_path(f"broken/{name}")
+    assert said.splitlines() == [f"{path} ended the process {end} while it was loaded."]

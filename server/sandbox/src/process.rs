@@ -1,8 +1,9 @@
 //! What a host process sets for itself: that it ends with its client, its session, no core files,
-//! and how much freed memory it keeps. The program takes these steps first.
+//! how much freed memory it keeps, and what it does at its end. The program takes these steps first.
 //!
 //! Upholds I-18.
 
+use rustix::io::Errno;
 use rustix::process::{self, Resource, Rlimit, Signal};
 
 use crate::{SingleThreaded, StepError};
@@ -46,6 +47,16 @@ pub fn own_session() -> Result<(), StepError> {
     process::setsid()
         .map(drop)
         .map_err(StepError::refused("own_session", "setsid"))
+}
+
+/// Has a function called when the process is ended by `exit`, also by that of an addon; `_exit` and
+/// signals end it without.
+pub fn at_exit(function: extern "C" fn()) -> Result<(), StepError> {
+    // SAFETY: C3; the function is code of this program, which is never unmapped.
+    match unsafe { libc::atexit(function) } {
+        0 => Ok(()),
+        _ => Err(StepError::refused("at_exit", "atexit")(Errno::NOMEM)),
+    }
 }
 
 /// Sets the limit of core files to 0 irrevocably.

@@ -33,7 +33,12 @@ pub(super) enum Event<'a> {
         options: &'a BTreeSet<String>,
     },
     /// The process was ended by other means than the end of the audit.
-    Ended(ExitStatus),
+    Ended {
+        name: &'a str,
+        status: ExitStatus,
+        /// Whether the addon was loaded before.
+        was_loaded: bool,
+    },
     /// The process had not ended after this time, and was killed.
     TimedOut(Duration),
 }
@@ -68,14 +73,13 @@ impl Event<'_> {
                 let options: Vec<_> = options.iter().map(String::as_str).collect();
                 format!("Options that allow it: {}\n", options.join(", "))
             }
-            Self::Ended(status) => match status.signal() {
-                Some(SIGSYS) => format!("It ended the process by signal {SIGSYS}: {BLOCKED}\n"),
-                Some(signal) => format!("It ended the process by signal {signal}.\n"),
-                None => format!(
-                    "It ended the process with exit code {}.\n",
-                    status.code().unwrap_or_default()
-                ),
-            },
+            // What was printed before names an addon that was loaded.
+            Self::Ended {
+                name,
+                status,
+                was_loaded: false,
+            } => format!("{name} {} while it was loaded.\n", ended(*status)),
+            Self::Ended { status, .. } => format!("It {}.\n", ended(*status)),
             Self::TimedOut(timeout) => format!(
                 "It did not end within {} s and was killed. An addon that does not handle a denial \
                  may wait for ever.\n",
@@ -102,15 +106,27 @@ impl Event<'_> {
             Self::Summary { denials, options } => {
                 json!({"summary": {"denials": denials, "options": options}})
             }
-            Self::Ended(status) => json!({"ended": {
+            Self::Ended { status, .. } => json!({"ended": {
                 "signal": status.signal(),
                 "exit_code": status.code(),
-                "text": self.text().trim_end(),
+                "text": format!("It {}.", ended(*status)),
             }}),
             Self::TimedOut(timeout) => json!({"ended": {
                 "timeout": timeout.as_secs(),
                 "text": self.text().trim_end(),
             }}),
         }
+    }
+}
+
+/// How a process has ended.
+fn ended(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(SIGSYS) => format!("ended the process by signal {SIGSYS}: {BLOCKED}"),
+        Some(signal) => format!("ended the process by signal {signal}"),
+        None => format!(
+            "ended the process with exit code {}",
+            status.code().unwrap_or_default()
+        ),
     }
 }

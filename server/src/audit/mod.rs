@@ -3,16 +3,19 @@
 //!
 //! `run` starts this program again, with a folder for its files. That process confines itself, loads
 //! the addon and prints denials as they occur, so that they are reported if the addon crashes or hangs.
-//! As JSON, each event is one line on the standard output, and what the addon prints goes to the
-//! standard error.
+//! Its standard input is a socket, over which it says how far it has come: an exit code can be the
+//! addon's. As JSON, each event is one line on the standard output, and what the addon prints goes to
+//! the standard error.
 
 mod event;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -37,12 +40,33 @@ const AUDIT_TIMEOUT: Duration = Duration::from_secs(30);
 const SUMMARY_MARGIN: Duration = Duration::from_secs(1);
 /// The interval at which denials and the exit of the process are polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// The exit code of a process that has printed its error.
-const FAILED: i32 = 1;
+/// The exit code after an addon that has ended its process.
+const ENDED: u8 = 3;
+/// The exit code after an addon that had not ended in time.
+const TIMED_OUT: u8 = 4;
 /// The variable with the folder; set in the process that loads the addon only.
 const FOLDER_VARIABLE: &str = "NAPI_HOSTD_AUDIT_FOLDER";
 /// The variables that direct programs to a folder for their files.
 const FOLDER_NAMES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+
+/// How far the process that loads the addon has come. It sends each as a byte.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It is confined, and loads the addon: how it ends from now on may be the addon's doing.
+    Loading = 1,
+    Loaded = 2,
+    /// It has printed everything.
+    Complete = 3,
+}
+
+/// What remains to be printed of an audit, and the exit code.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The last text.
+    pub text: String,
+    /// 0 if the audit is complete.
+    pub code: u8,
+}
 
 /// Loads the addon under the default policy, runs the script, and prints what was denied, as lines of
 /// JSON if that is asked for. Returns the last text to be printed; none if the process that loads the
@@ -50,14 +74,25 @@ const FOLDER_NAMES: [&str; 4] = ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG
 ///
 /// # Errors
 /// The addon or the script can't be found, or the process can't be confined.
-pub fn run(addon: &Path, script: Option<&Script>, is_json: bool) -> anyhow::Result<Option<String>> {
+pub fn run(
+    addon: &Path,
+    script: Option<&Script>,
+    is_json: bool,
+) -> anyhow::Result<Option<Outcome>> {
+    let complete = Outcome {
+        text: String::new(),
+        code: 0,
+    };
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
-        return audit_here(addon, script, folder.into(), is_json).map(|()| Some(String::new()));
+        audit_here(addon, script, folder.into(), is_json)?;
+        return Ok(Some(complete));
     }
     let folder = Folder::create()?;
     let this = std::env::current_exe().context("cannot find the path of this program")?;
+    let (mut progress, theirs) = UnixStream::pair().context("cannot make a socket")?;
     let mut command = Command::new(this);
     command.args(std::env::args_os().skip(1));
+    command.stdin(OwnedFd::from(theirs));
     for name in FOLDER_NAMES.iter().chain([&FOLDER_VARIABLE]) {
         command.env(name, &folder.0);
     }
@@ -68,13 +103,46 @@ pub fn run(addon: &Path, script: Option<&Script>, is_json: bool) -> anyhow::Resu
         // This fails only if it has ended.
         let _ = child.kill();
         let _ = child.wait();
-        return Ok(Some(Event::TimedOut(AUDIT_TIMEOUT).shown(is_json)));
+        return Ok(Some(Outcome {
+            text: Event::TimedOut(AUDIT_TIMEOUT).shown(is_json),
+            code: TIMED_OUT,
+        }));
     };
-    Ok(match status.code() {
-        Some(0) => Some(String::new()),
-        Some(FAILED) => None,
-        _ => Some(Event::Ended(status).shown(is_json)),
+    let name = addon.display().to_string();
+    let ended = |was_loaded| Outcome {
+        text: Event::Ended {
+            name: &name,
+            status,
+            was_loaded,
+        }
+        .shown(is_json),
+        code: ENDED,
+    };
+    Ok(match last(&mut progress)? {
+        Some(Progress::Complete) => Some(complete),
+        Some(reached) => Some(ended(reached == Progress::Loaded)),
+        // It has printed why it cannot load the addon, or was killed before.
+        None if status.code().is_some() => None,
+        None => Some(ended(false)),
     })
+}
+
+/// Returns the last progress that a process has sent, which has ended.
+fn last(progress: &mut UnixStream) -> io::Result<Option<Progress>> {
+    // What the addon has started may have the socket as well.
+    progress.set_nonblocking(true)?;
+    let mut sent = [0; 8];
+    let count = match progress.read(&mut sent) {
+        Ok(count) => count,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+        Err(error) => return Err(error),
+    };
+    let known = [Progress::Loading, Progress::Loaded, Progress::Complete];
+    Ok(sent
+        .iter()
+        .take(count)
+        .filter_map(|byte| known.into_iter().find(|one| *one as u8 == *byte))
+        .last())
 }
 
 /// Waits for the exit of a process; none after the timeout.
@@ -140,13 +208,19 @@ fn print_json() -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the denials since the last call, and returns how many were printed in all.
+/// Prints the denials that were not printed before, and returns how many were printed in all.
 fn print_denials() -> usize {
-    let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
-    for call in diagnose::denied(printed.denials) {
+    let printed = || PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = printed().denials;
+    // Not under the lock: to name a stack can take until the addon is loaded, and the thread that
+    // loads it may print as well.
+    let denied = diagnose::denied(known);
+    let mut printed = printed();
+    let again = printed.denials.saturating_sub(known);
+    for call in denied.iter().skip(again) {
         printed.denials += 1;
         printed.options.extend(call.option());
-        print(&Event::Denied(&call));
+        print(&Event::Denied(call));
     }
     printed.denials
 }
@@ -157,6 +231,12 @@ fn print(event: &Event<'_>) {
         Some(mut file) => file.write_all(event.shown(true).as_bytes()),
         None => io::stdout().write_all(event.shown(false).as_bytes()),
     };
+}
+
+/// Prints what was denied to an addon that ends the process by `exit` while it is loaded. The thread
+/// that prints denials waits then for the loader of the C library, to name their stacks.
+extern "C" fn report_at_exit() {
+    diagnose::mark_reported(print_denials());
 }
 
 /// Loads the addon in this process and prints the report.
@@ -171,6 +251,7 @@ fn audit_here(
         .with_context(|| format!("cannot find the addon {}", addon.display()))?;
     let script = script.map(source).transpose()?;
     let alone = hostd_sandbox::single_threaded()?;
+    let mut progress = UnixStream::from(hostd_sandbox::take_control_socket(&alone)?);
     let mut policy = doctor::default_policy();
     policy.read.extend(package_of(&addon));
     policy.read.extend(std::env::current_exe());
@@ -205,6 +286,8 @@ fn audit_here(
         .map_err(|error| anyhow!("cannot start the engine: {error}"))?
         .leak();
     let name = addon.display().to_string();
+    hostd_sandbox::at_exit(report_at_exit)?;
+    progress.write_all(&[Progress::Loading as u8])?;
     match host.load(&addon) {
         Err(error) => print(&Event::Refused {
             name: &name,
@@ -215,6 +298,7 @@ fn audit_here(
                 name: &name,
                 api_version: loaded.api_version,
             });
+            progress.write_all(&[Progress::Loaded as u8])?;
             let result = script.map(|script| run_script(host, loaded.exports, &script));
             run_turns(host, || host.has_pending());
             if let Some(result) = result {
@@ -224,6 +308,7 @@ fn audit_here(
     }
     print_denials();
     print_summary();
+    progress.write_all(&[Progress::Complete as u8])?;
     Ok(())
 }
 

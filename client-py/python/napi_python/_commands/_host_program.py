@@ -20,6 +20,8 @@ _READ_TIMEOUT: Final = 30.0
 _DOCTOR_TIMEOUT: Final = 60.0
 # How many seconds it may take to load an addon; its own limit is lower.
 _AUDIT_TIMEOUT: Final = 60.0
+# The exit statuses of an audit whose addon has ended its process, or had not ended in time.
+_ENDED: Final = (3, 4)
 # How many denials are kept of one audit.
 _DENIALS_MAX: Final = 512
 # How many characters of the last output of an audit that failed are shown.
@@ -108,6 +110,13 @@ class Audit:
                 known = {denial.get("option") for denial in self.denied} | set(self.options)
                 self.options = sorted(str(option) for option in known if option)
 
+    @property
+    def status(self) -> int:
+        """The exit status of a command that audits this addon alone."""
+        if self.ended is not None:
+            return _console.TIMED_OUT if "timeout" in self.ended else _console.CRASHED
+        return _console.OK if self.refused is None else _console.FAILED
+
     def document(self) -> dict[str, Any]:
         """Returns the audit as a part of a document."""
         return {
@@ -174,7 +183,7 @@ def audit(
             text = f"It did not end within {timeout:g} s and was ended."
             take(json.dumps({"ended": {"timeout": timeout, "text": text}}))
             return found
-    if ended.status:
+    if ended.status and (ended.status not in _ENDED or found.ended is None):
         raise _failed("audit", ended)
     if not found.is_complete and found.ended is None:
         found.add({"ended": {"exit_code": 0, "text": "It ended the process with exit code 0."}})

@@ -55,9 +55,9 @@ def _run(options: argparse.Namespace) -> int:
     for file in files:
         audits[file] = _audit(file, more)
     documents = [{"file": file, **one.document()} for file, one in audits.items()]
-    has_failed = any(one.refused or one.ended for one in audits.values())
     _console.show({"native_files": documents}, "")
-    return _console.FAILED if has_failed else _console.OK
+    # An addon that ends its process is worse than one that is refused.
+    return max(one.status for one in audits.values())
 
 
 def _audit(file: str, more: list[str]) -> _host_program.Audit:
@@ -68,7 +68,11 @@ def _audit(file: str, more: list[str]) -> _host_program.Audit:
         if not _console.is_json():
             _console.write(_line(shown, event))
 
-    return _host_program.audit(file, more, report=report)
+    found = _host_program.audit(file, more, report=report)
+    if found.options and not found.is_complete:
+        # A process that ends too early prints no summary.
+        report({"summary": {"options": found.options}})
+    return found
 
 
 def _line(file: str, event: dict[str, Any]) -> str:  # noqa: PLR0911 - one for each event
@@ -87,7 +91,8 @@ def _line(file: str, event: dict[str, Any]) -> str:  # noqa: PLR0911 - one for e
         case {"pending": _}:
             return "Its promise is still pending."
         case {"ended": {"text": text}}:
-            return _text.message(str(text))
+            # It begins with "It", and may be the only line.
+            return f"{file}: {_text.message(str(text))}"
         case {"summary": {"denials": 0}}:
             return "Nothing was denied."
         case {"summary": {"options": [*options]}}:
