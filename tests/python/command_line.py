@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import subprocess
 import sys
 from typing import Any
@@ -38,3 +41,24 @@ def error(*words: object, status: int, **options: Any) -> dict[str, Any]:
     assert found["exit_code"] == status
     assert found["message"]
     return found
+
+
+def on_terminal(*words: object, has_rich: bool) -> str:
+    """Runs a command whose standard error is a terminal, and returns what is written there."""
+    hidden = "" if has_rich else "sys.modules['rich'] = None; "
+    source = f"import sys; {hidden}from napi_python.__main__ import main; sys.exit(main())"
+    reader, writer = pty.openpty()
+    with os.fdopen(reader, "rb", buffering=0) as shown:
+        program = [sys.executable, "-c", source, *map(str, words)]
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+        with subprocess.Popen(
+            program, stderr=writer, stdout=subprocess.DEVNULL, env=environment
+        ) as run:
+            os.close(writer)
+            text = b""
+            # Reading a terminal that no process has open any more is EIO.
+            with contextlib.suppress(OSError):
+                while data := shown.read(4096):
+                    text += data
+            assert run.wait(200) == 0, text
+    return text.decode()

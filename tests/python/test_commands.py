@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, command, document, error
+from command_line import COMMAND, command, document, error, on_terminal
 from conftest import Write, addon_path, package
 
 RUST = addon_path("sample_rust")
@@ -426,3 +426,21 @@ def test_clear_cache_tells_what_was_removed(tmp_path: Path) -> None:
     assert found == {"folder": str(entry.parent), "entries": 1, "bytes": 5000}
     assert not entry.exists()
     assert document("clear-cache", env=environment)["entries"] == 0
+
+
+# --- The progress --------------------------------------------------------------------------------
+
+
+def test_progress_on_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a[b].node").symlink_to(RUST)
+    stubs = ("stubs", "-o", tmp_path / "typings", "--root", tmp_path, "./a[b].node")
+    bench = ("bench", RUST, "add", "1", "2", "--seconds", "0.05", "--no-node")
+    for words, said in ((stubs, "./a[b].node"), (bench, "isolated: ")):
+        plain = on_terminal(*words, has_rich=False).split("\r\x1b[K")
+        assert f"[{'.' * 20}] {said}" in plain[1]
+        assert plain[-1] == ""
+        text = on_terminal(*words, has_rich=True)
+        assert "━" * 20 in text and said in text
+        # The line is removed and the cursor shown again.
+        assert text.rstrip().endswith("\x1b[2K") and "\x1b[?25h" in text
+    assert command(*stubs).stderr == ""

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import pickle
-import pty
 import re
 import shutil
 import signal
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import napi_python
 import pytest
+from command_line import on_terminal
 from conftest import addon_path, run_program
 from napi_python import InstalledPackage, InstallError, install
 from processes import gone_within, is_alive
@@ -947,21 +947,13 @@ def test_error_is_one_line(registry: Registry, root: Path) -> None:
 
 def test_progress_is_shown_on_a_terminal(registry: Registry, root: Path) -> None:
     registry.publish("native", files={"good.node": addon_path("primitive").read_bytes()})
-    reader, writer = pty.openpty()
-    with os.fdopen(reader, "rb", buffering=0) as shown:
-        words = [*COMMAND, "--root", str(root), "native"]
-        with subprocess.Popen(words, stderr=writer, stdout=subprocess.PIPE) as program:
-            os.close(writer)
-            text = b""
-            # Reading a terminal that no process has open any more is EIO.
-            with contextlib.suppress(OSError):
-                while data := shown.read(4096):
-                    text += data
-            assert program.wait(200) == 0
-    drawn = text.decode().split("\r\x1b[K")
+    text = on_terminal("install", "--root", root, "native", has_rich=False)
+    drawn = text.split("\r\x1b[K")
     assert any(re.match(r"\d+ s, \d+ fetched.*\(installing native\)", line) for line in drawn)
     assert any(line.endswith("] loading good.node of native in a sandbox") for line in drawn)
     assert drawn[-1] == ""
+    text = on_terminal("install", "--root", root, "native", has_rich=True)
+    assert "loading good.node of native in a sandbox" in text and "━" in text
 
 
 # --- The page ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napi_python import _text
 from napi_python._commands import _console
+from napi_python._commands._progress import Progress
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +43,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _run(options: argparse.Namespace) -> int:
     from napi_python._stubs import _write  # noqa: PLC0415 - for this command only
 
-    written = _write.write(options.names, Path(options.output), Path(options.root))
+    progress = Progress()
+    try:
+        output, root = Path(options.output), Path(options.root)
+        written = _write.write(options.names, output, root, progress.show_part)
+    finally:
+        progress.clear()
     document = {
         "written": [
             {

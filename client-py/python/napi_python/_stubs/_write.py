@@ -12,7 +12,7 @@ from napi_python._stubs._errors import StubsError
 from napi_python._stubs._program import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from napi_python._stubs import _model as m
@@ -80,8 +80,15 @@ def _goal(name: str, root: Path) -> _Goal:
     return _Goal(module, _locate.declarations(package), None)
 
 
-def write(names: Sequence[str], output: Path, root: Path) -> list[Written]:
+def write(
+    names: Sequence[str],
+    output: Path,
+    root: Path,
+    report: Callable[[int, int, str], object] | None = None,
+) -> list[Written]:
     """Writes stubs for packages that are installed at `root`, and for files of addons.
+
+    `report` gets how many are done, of how many, and what comes next.
 
     Raises:
         StubsError: Something is not there, cannot be read, or cannot be written.
@@ -90,15 +97,22 @@ def write(names: Sequence[str], output: Path, root: Path) -> list[Written]:
     root = root.absolute()
     goals = [_goal(name, root) for name in dict.fromkeys(names)]
     texts: dict[_index.Module, str] = {}
+
+    def begin(goal: _Goal) -> None:
+        if report is not None:
+            report(len(texts), len(goals), goal.title)
+
     if any(goal.declarations is not None for goal in goals):
         with _parser.Parser([root]) as parser:
             for goal in goals:
                 if goal.declarations is not None:
+                    begin(goal)
                     name, title = goal.module.name, goal.title
                     written = translate(goal.declarations, name, title, parser)
                     texts[goal.module] = written.text
     for goal in goals:
         if goal.declarations is None:
+            begin(goal)
             texts[goal.module] = _inspected(goal, root)
     ordered = {goal.module: texts[goal.module] for goal in goals}
     files = _index.write(output, ordered)
