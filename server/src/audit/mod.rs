@@ -141,8 +141,8 @@ fn last(progress: &mut UnixStream) -> io::Result<Option<Progress>> {
     Ok(sent
         .iter()
         .take(count)
-        .filter_map(|byte| known.into_iter().find(|one| *one as u8 == *byte))
-        .last())
+        .rev()
+        .find_map(|byte| known.into_iter().find(|one| *one as u8 == *byte)))
 }
 
 /// Waits for the exit of a process; none after the timeout.
