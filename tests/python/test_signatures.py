@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
 import pydoc
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -352,6 +354,20 @@ def test_package_does_not_bring_the_parser(
     with require("./index.js", root=package) as shown, caplog.at_level(logging.INFO):
         assert is_unknown(shown.add)
     assert "oxc-parser is not installed there" in caplog.text
+
+
+def test_deep_types_in_a_deep_program(folder: Path, shown: Any) -> None:
+    def deep(left: int) -> bool:
+        return deep(left - 1) if left else is_unknown(shown.add)
+
+    text = f"export declare function add(a: {'Array<' * 40}number{'>' * 40}): number;"
+    (folder / "node_modules/shown/index.d.ts").write_text(text, encoding="utf-8")
+    assert signature(shown.add).count("Sequence[") == 40
+    found: list[bool] = []
+    with contextlib.suppress(RecursionError):
+        found.extend(deep(left) for left in range(100, sys.getrecursionlimit(), 50))
+    # Where it cannot be made any more, there is none.
+    assert found[0] is False and found[-1] is True
 
 
 @pytest.mark.parametrize(

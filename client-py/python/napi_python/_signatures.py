@@ -7,11 +7,12 @@ starts the parser in a sandbox. They are kept until one of their files changes.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from napi_python import _deadline, _logs, _references, _text
 from napi_python._errors import AddonError
@@ -20,8 +21,11 @@ from napi_python._stubs._errors import StubsError
 
 if TYPE_CHECKING:
     import inspect
+    from collections.abc import Callable
 
     from napi_python._stubs._lookup import Declared, Stub
+
+_T = TypeVar("_T")
 
 _SECONDS_MAX: Final = 10.0
 """How many seconds the parser gets for all files of a package, after its start."""
@@ -29,6 +33,8 @@ _RETRY_SECONDS: Final = 60.0
 """After how many seconds declarations that could not be read are tried again."""
 _KNOWN_MAX: Final = 16
 """Of how many packages the declarations are kept."""
+_TEXT_MAX: Final = 8 << 20
+"""How many characters the stub of a package may have to be kept."""
 
 _logger: Final = logging.getLogger("napi_python.stubs")
 
@@ -53,7 +59,7 @@ class _Known(NamedTuple):
 
 
 _known: Final[dict[Path, _Known]] = {}
-"""By file of declarations; the last is the one that was used last."""
+"""By file of declarations, in the order in which they were read."""
 
 _lock = threading.RLock()
 """Of the thread that reads declarations; another one waits for it."""
@@ -86,11 +92,11 @@ def signature_of(proxy: object) -> inspect.Signature | None:
 
     With several overloads, it accepts each call that one of them accepts.
     """
-    found = _found(proxy, may_read=True)
-    if found is None:
-        return None
-    _, declared, stub = found
-    return _signature.merged(_signature.signatures(declared, stub.hidden_names))
+
+    def make(_: _Place, declared: Declared, stub: Stub) -> inspect.Signature:
+        return _signature.merged(_signature.signatures(declared, stub.hidden_names))
+
+    return _described(proxy, make, may_read=True)
 
 
 def documentation_of(proxy: object, *, may_read: bool) -> str | None:
@@ -101,27 +107,29 @@ def documentation_of(proxy: object, *, may_read: bool) -> str | None:
         may_read: Whether declarations are read that are not known yet.
 
     """
-    found = _found(proxy, may_read=may_read)
-    if found is None:
-        return None
-    place, declared, stub = found
-    name = place.names[-1] if place.names else place.label.partition(" ")[0]
-    return _signature.documentation(_text.name(name), declared, stub.hidden_names)
+
+    def make(place: _Place, declared: Declared, stub: Stub) -> str:
+        name = place.names[-1] if place.names else place.label.partition(" ")[0]
+        return _signature.documentation(_text.name(name), declared, stub.hidden_names)
+
+    return _described(proxy, make, may_read=may_read)
 
 
-def _found(proxy: object, *, may_read: bool) -> tuple[_Place, Declared, Stub] | None:
-    """Returns where an export is declared, and as what; None if that is not known."""
+def _described(
+    proxy: object, make: Callable[[_Place, Declared, Stub], _T], *, may_read: bool
+) -> _T | None:
+    """Returns what is made of the declaration of an export; None if that is not known."""
     try:
         place = _place(proxy)
-        if place is None:
+        stub = None if place is None else _stub(place, may_read=may_read)
+        if place is None or stub is None:
             return None
-        stub = _stub(place, may_read=may_read)
-    except AddonError as error:
+        declared = stub.find(place.names)
+        return None if declared is None else make(place, declared, stub)
+    except (AddonError, RecursionError) as error:
         _logs.apply()
         _logger.info("no signature of %r: %s", proxy, error)
         return None
-    declared = None if stub is None else stub.find(place.names)
-    return None if stub is None or declared is None else (place, declared, stub)
 
 
 def _place(proxy: object) -> _Place | None:
@@ -204,12 +212,23 @@ def _parsed(place: _Place) -> _Known:
         try:
             with _deadline.deadline(_SECONDS_MAX):
                 written = _write.translate(place.file, place.package, title, parser)
-            return _Known(_lookup.Stub(written.text), written.files, float("inf"))
+            return _Known(_stub_of(written.text, place.file), written.files, math.inf)
         except StubsError as error:
             if is_bounded:
                 raise
             until = time.monotonic() + _RETRY_SECONDS
             return _Known(str(error), _identities(place.file), until)
+
+
+def _stub_of(text: str, file: Path) -> Stub:
+    what = f"cannot read the declarations in {file}"
+    if len(text) > _TEXT_MAX:
+        raise StubsError(f"{what}: as a stub they have more than {_TEXT_MAX >> 20} MiB")
+    try:
+        return _lookup.Stub(text)
+    except (SyntaxError, RecursionError, MemoryError):
+        # Python's parser takes fewer levels than that of TypeScript.
+        raise StubsError(f"{what}: its types nest too deep; check the file") from None
 
 
 def _identities(file: Path) -> dict[Path, _locate.Identity]:
