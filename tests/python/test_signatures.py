@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import logging
 import pydoc
+import rlcompleter
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from conftest import Write, addon_path, package, run_program
@@ -250,6 +253,18 @@ def test_function_that_is_passed_starts_no_parser(shown: Any, parsers: list[obje
 
 
 def test_looking_at_exports_starts_no_parser(shown: Any, parsers: list[object]) -> None:
+    @dataclasses.dataclass
+    class Holder:
+        function: Any = shown.add
+        cls: Any = shown.Counter
+
+    repr(Holder())
+    dataclasses.asdict(dataclasses.replace(Holder(), cls=None, function=None))
+    with mock.patch.object(Holder, "function"):
+        mock.create_autospec(shown.add)
+        mock.Mock(wraps=shown)
+    completer = rlcompleter.Completer({"shown": shown})
+    assert completer.complete("shown.ad", 0) == "shown.add("
     for function in (shown.add, shown.Counter, shown):
         repr(function)
         dir(function)

@@ -28,11 +28,28 @@ is_passing: Final = contextvars.ContextVar("napi_python_is_passing", default=Fal
 _READERS: Final = ("pydoc", "inspect")
 
 
+# Python's completer reads the signature of each name that it offers; a Tab starts no process.
+_COMPLETER: Final = "rlcompleter"
+# How many frames of `inspect` may be between it and what it reads.
+_FRAMES_MAX: Final = 6
+
+
+def _is_completing() -> bool:
+    frame = sys._getframe(2)  # noqa: SLF001 - who asks for it
+    for _ in range(_FRAMES_MAX):
+        if frame.f_globals.get("__name__") == _COMPLETER:
+            return True
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return False
+
+
 class _Signature:
     """The signature that the declarations give a function or a class."""
 
     def __get__(self, proxy: object, owner: type | None = None) -> inspect.Signature:
-        if proxy is not None and not is_passing.get():
+        if proxy is not None and not is_passing.get() and not _is_completing():
             from napi_python import _signatures  # noqa: PLC0415 - takes long to import
 
             found = _signatures.signature_of(proxy)
