@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyNone, PyTuple};
 
 use super::buffers::ExchangeBuffers;
-use super::serve::{self, Replied};
+use super::serve::{self, Replied, Served};
 use super::spec::Request;
 use super::suspended::{self, OpenConversation};
 use crate::addon::LoadedAddon;
@@ -85,28 +85,44 @@ impl LoadedAddon {
         let in_callback = InCallback::enter(py, &self.config);
         let target = target.object.into_bound(py);
         let called = arguments(py, callback).and_then(|arguments| call(&target, arguments));
+        let outcome = match called.as_ref().ok().and_then(scalar) {
+            Some(answer) => Ok(answer),
+            // What is converted may need nested requests.
+            None => Err(self.reply_by_frame(py, generation, called)),
+        };
         drop(in_callback);
         request.served.into_iter().for_each(|it| it.set(true));
         *open = suspended::resume();
         let mut wait = CallWait::attached(&self.config, deadline);
         let is_over = wait.is_over(py);
-        let is_answered = match (&called, open) {
-            (Ok(result), Some(resumed)) if !is_over && !resumed.lane.is_over() => {
-                scalar(result).is_some_and(|it| resumed.lane.answer_in_place(callback, it))
-            }
-            _ => false,
-        };
-        if is_answered {
+        if let (Ok(answer), Some(resumed)) = (&outcome, open)
+            && !is_over
+            && !resumed.lane.is_over()
+            && resumed.lane.answer_in_place(callback, *answer)
+        {
             return Ok(Called::InPlace);
         }
         callback.state = CallbackState::Deferred;
-        let mut reply = ExchangeBuffers::take(&self.config.limits);
-        let served = serve::reply_to_callback(py, self, generation, called, &mut reply);
+        let (served, reply) = outcome.map_or_else(
+            |reply| reply,
+            |answer| self.reply_by_frame(py, generation, value(py, answer)),
+        );
         Ok(Called::ByFrame(Box::new(Replied {
             served,
             reply,
             wait,
         })))
+    }
+
+    fn reply_by_frame(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        generation: &Arc<HostGeneration>,
+        called: PyResult<Bound<'_, PyAny>>,
+    ) -> (PyResult<Served>, Box<ExchangeBuffers>) {
+        let mut reply = ExchangeBuffers::take(&self.config.limits);
+        let served = serve::reply_to_callback(py, self, generation, called, &mut reply);
+        (served, reply)
     }
 }
 
