@@ -10,11 +10,11 @@ use std::io;
 use libc::{c_int, c_long, c_uint, cpu_set_t, id_t, pid_t, pthread_t, sched_param};
 
 use crate::next::export;
+use crate::thread::this_thread;
 
 /// The number of a thread as the filter allows it.
 fn as_filtered(thread: pid_t) -> pid_t {
-    // SAFETY: C3; the call takes no argument.
-    if thread == unsafe { libc::gettid() } {
+    if u32::try_from(thread) == Ok(this_thread()) {
         0
     } else {
         thread

@@ -17,6 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::advice::{self, Filter, Use};
+use crate::thread::{this_process, this_thread};
 
 /// Limit of the number of different attempts until the next [`take`]; more are dropped.
 const ATTEMPTS_MAX: usize = 32;
@@ -158,10 +159,7 @@ fn note(errno: i32, operation: Operation, first: &Text, second: &Text) {
     }) {
         return;
     }
-    // SAFETY: C3; the call takes no argument.
-    let thread = unsafe { libc::gettid() };
-    // SAFETY: C3; the call takes no argument.
-    let js_thread = thread == unsafe { libc::getpid() };
+    let js_thread = this_thread() == this_process();
     if let Some(place) = attempts.attempts.get_mut(count) {
         *place = Attempt {
             operation,
