@@ -1,5 +1,8 @@
 """The build backend of the package: maturin, with the host program and the library built first.
 
+`pip wheel ./client-py -C glibc=2.28` builds for that version of glibc and later ones,
+`-C profile=dev` without optimisation.
+
 A wheel holds four things made by cargo: the extension module, which maturin builds, the program
 `napi-hostd`, the library that runs addons in the program's own process, and libuv for such addons.
 All but the first are built here and put where maturin takes them along. `docs/decisions.md` says
@@ -15,9 +18,12 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 import maturin
+import older_glibc
+import source_distribution
 import third_party
 
 _HERE = pathlib.Path(__file__).resolve().parent.parent
@@ -55,6 +61,22 @@ def _cargo(*arguments: str, capture: bool = False) -> str:
 def _profile(settings: Settings) -> str:
     """Returns the cargo profile: `pip install -C profile=dev` asks for another than release."""
     return str((settings or {}).get("profile", "release"))
+
+
+def _glibc(settings: Settings) -> str | None:
+    """Returns the version of glibc that is asked for, None for that of this machine."""
+    found = (settings or {}).get("glibc")
+    return None if found is None else str(found)
+
+
+def _prepare(settings: Settings) -> None:
+    """Goes to the folder that maturin builds, and has cargo build for the glibc asked for."""
+    os.chdir(_HERE)
+    glibc = _glibc(settings)
+    if glibc is not None:
+        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", _HERE.parent / "target"))
+        folder = target.absolute() / f"glibc-{glibc}"
+        os.environ.update(older_glibc.environment(glibc, folder))
 
 
 def _build_host(settings: Settings) -> None:
@@ -110,8 +132,14 @@ def _output_of(package: str, messages: str) -> pathlib.Path:
 
 
 def _for_maturin(settings: Settings) -> Settings:
-    kept = {key: value for key, value in (settings or {}).items() if key != "profile"}
-    kept.setdefault("build-args", f"--locked --profile {_profile(settings)}")
+    own = ("profile", "glibc")
+    kept = {key: value for key, value in (settings or {}).items() if key not in own}
+    arguments = f"--locked --profile {_profile(settings)}"
+    glibc = _glibc(settings)
+    if glibc is not None:
+        # maturin refuses an extension that needs more than the tag says.
+        arguments += f" --compatibility {older_glibc.tag(glibc)}"
+    kept.setdefault("build-args", arguments)
     return kept
 
 
@@ -132,19 +160,28 @@ def _find_node() -> None:
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """Needs what maturin needs, and Node."""
-    return [*maturin.get_requires_for_build_wheel(config_settings), *_node_requirement()]
+    """Needs what maturin needs, Node, and the libraries of an older glibc that is asked for."""
+    os.chdir(_HERE)
+    zig = [] if _glibc(config_settings) is None else [older_glibc.REQUIREMENT]
+    needed = maturin.get_requires_for_build_wheel(_for_maturin(config_settings))
+    return [*needed, *_node_requirement(), *zig]
 
 
-def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """Needs what maturin needs, and Node."""
-    return [*maturin.get_requires_for_build_editable(config_settings), *_node_requirement()]
+get_requires_for_build_editable = get_requires_for_build_wheel
+
+
+def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
+    """Needs what maturin needs."""
+    os.chdir(_HERE)
+    return list(maturin.get_requires_for_build_sdist(config_settings))
 
 
 def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Settings = None
 ) -> str:
     """Writes the metadata; nothing is compiled for that."""
+    metadata_directory = str(pathlib.Path(metadata_directory).absolute())
+    os.chdir(_HERE)
     settings = _for_maturin(config_settings)
     return str(maturin.prepare_metadata_for_build_wheel(metadata_directory, settings))
 
@@ -158,6 +195,8 @@ def build_wheel(
     metadata_directory: str | None = None,
 ) -> str:
     """Builds the host program, then the wheel with it."""
+    wheel_directory = str(pathlib.Path(wheel_directory).absolute())
+    _prepare(config_settings)
     _build_host(config_settings)
     settings = _for_maturin(config_settings)
     return str(maturin.build_wheel(wheel_directory, settings, metadata_directory))
@@ -169,16 +208,17 @@ def build_editable(
     metadata_directory: str | None = None,
 ) -> str:
     """Builds the host program into the source tree, then the editable wheel."""
+    wheel_directory = str(pathlib.Path(wheel_directory).absolute())
+    _prepare(config_settings)
     _build_host(config_settings)
     settings = _for_maturin(config_settings)
     return str(maturin.build_editable(wheel_directory, settings, metadata_directory))
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
-    """Refuses: the host program is made of crates outside of this folder."""
-    del sdist_directory, config_settings
-    text = (
-        "a source distribution of client-py alone could not build its host program, which lies "
-        "beside it in the repository; build a wheel instead: pip wheel ./client-py"
-    )
-    raise SystemExit(text)
+    """Packs the repository: a build needs crates outside of this folder."""
+    folder = pathlib.Path(sdist_directory).absolute()
+    with tempfile.TemporaryDirectory() as temporary:
+        described = prepare_metadata_for_build_wheel(temporary, config_settings)
+        metadata = (pathlib.Path(temporary) / described / "METADATA").read_bytes()
+    return source_distribution.write(folder, _HERE.parent, metadata)

@@ -29,6 +29,8 @@ const TARGETS: [(&str, &str); 4] = [
 ];
 /// The order of the code in the program, in the folder of its package.
 const ORDER: &str = "start.ld";
+/// Names a version of glibc, such as `2.28`, that is older than that of this machine.
+const GLIBC: &str = "NAPI_HOSTD_GLIBC";
 /// The first version of glibc that reads packed relative relocations.
 const PACKED_SINCE: (u32, u32) = (2, 36);
 
@@ -65,18 +67,29 @@ fn lay_out() {
     println!("cargo::rustc-link-arg-bins=-T");
     println!("cargo::rustc-link-arg-bins={}", order.display());
     // The table of relocations, 250 KB, is read whole at the start; packed, it has 2 KB. Only newer
-    // versions of glibc read a packed one, so it is packed only if the machine that builds has one.
-    let is_native = env::var_os("HOST") == env::var_os("TARGET");
-    if is_native && glibc().is_some_and(|version| version >= PACKED_SINCE) {
+    // versions of glibc read a packed one, so it is packed only if that is built for.
+    if glibc().is_some_and(|version| version >= PACKED_SINCE) {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
 }
 
-/// The version of the glibc of this machine, if it has one.
+/// The oldest version of glibc that the program has to run on, if it is known: the one that a variable
+/// names, or that of this machine.
 fn glibc() -> Option<(u32, u32)> {
+    println!("cargo::rerun-if-env-changed={GLIBC}");
+    if let Ok(version) = env::var(GLIBC) {
+        return parsed(&version);
+    }
+    if env::var_os("HOST") != env::var_os("TARGET") {
+        return None;
+    }
     let answer = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
     let text = String::from_utf8(answer.ok()?.stdout).ok()?;
-    let (major, minor) = text.trim().strip_prefix("glibc ")?.split_once('.')?;
+    parsed(text.trim().strip_prefix("glibc ")?)
+}
+
+fn parsed(version: &str) -> Option<(u32, u32)> {
+    let (major, minor) = version.split_once('.')?;
     let minor = minor.split('.').next()?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
