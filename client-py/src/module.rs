@@ -55,7 +55,10 @@ const NUMBERS: [(&str, u8); 17] = [
 #[pymodule]
 mod _native {
     use super::NUMBERS;
+    use crate::errors;
     use crate::foreign::interpreter;
+    use hostd_client::check_kernel;
+    use pyo3::exceptions::PyImportError;
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -91,6 +94,9 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         interpreter::check_main(module.py())?;
+        check_kernel().map_err(|old| {
+            errors::raised::<PyImportError>(format!("cannot import napi_python: {old}"))
+        })?;
         NUMBERS
             .iter()
             .try_for_each(|(name, number)| module.setattr(*name, *number))

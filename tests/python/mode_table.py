@@ -81,7 +81,8 @@ AS_THEY_ARE: Final = {
     "it opens no addon, or programs of the documentation do": """
         test_cache test_command_docs test_command_line test_commands test_cuda test_documents
         test_install test_node_modules test_node_modules_page test_package test_pool
-        test_pool_dlpack test_repl test_signatures test_site test_stubs test_table""",
+        test_pool_dlpack test_repl test_signatures test_site test_stubs test_table
+        test_unsupported""",
     "it counts events by the million": "test_events",
 }
 

@@ -10,6 +10,13 @@ addon.add(1, 2)
 
 from __future__ import annotations
 
+try:
+    from napi_python import _native  # noqa: F401 - first, so that its failure can be explained
+except ImportError as error:
+    from napi_python._unsupported import explained
+
+    raise explained(error) from None
+
 from napi_python._modules import open_host
 from napi_python._native import (
     Addon,
