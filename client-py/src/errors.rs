@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
-use hostd_client::{Cause, ClientError, ExitReport, SpawnError};
+use hostd_client::{ClientError, ExitReport, SpawnError};
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::limits::LimitKind;
 use pyo3::exceptions::{
@@ -18,6 +18,7 @@ use pyo3::types::PyString;
 use pyo3::{IntoPyObjectExt as _, PyTypeInfo};
 
 use crate::call::{call, call_with};
+use crate::crash_facts;
 use crate::fallible::{self, Facts};
 use crate::names;
 
@@ -348,38 +349,7 @@ pub(crate) fn crashed(label: &str, report: &ExitReport, after: After<'_>, loadin
         After::NoAddon => "",
     };
     made(|py| {
-        let facts = Facts::new(py)?;
-        facts.set("how", report.how())?;
-        facts.set("in_process", report.in_process)?;
-        facts.set("signal", report.signal)?;
-        facts.set("exit_code", report.exit_code)?;
-        facts.set("signal_name", report.signal_name())?;
-        facts.set("cause", report.cause.code())?;
-        facts.set("reason", report.cause.reason())?;
-        facts.set("export", report.export.as_deref())?;
-        facts.set("address", report.address)?;
-        facts.set("node_api", report.node_api.as_deref())?;
-        if let (Cause::ForbiddenCall, Some(call)) = (&report.cause, &report.forbidden) {
-            facts.set("call", call.name.as_str())?;
-            facts.set("table", call.table)?;
-            facts.set("arguments", call.arguments.to_vec())?;
-            facts.set("path", call.path.as_deref())?;
-        }
-        if let Some(backtrace) = &report.backtrace {
-            let frames: Vec<String> = backtrace.iter().map(ToString::to_string).collect();
-            facts.set("backtrace", frames)?;
-        }
-        facts.set("stderr", report.stderr_tail.as_str())?;
-        if let Some(usage) = report.usage {
-            let used = Facts::new(py)?;
-            used.set("user", usage.user.as_secs_f64())?;
-            used.set("system", usage.system.as_secs_f64())?;
-            used.set("wall", usage.wall.as_secs_f64())?;
-            used.set("peak_memory", usage.peak_memory)?;
-            facts.set("usage", used.0)?;
-        }
-        facts.set("generation", report.generation)?;
-        facts.set("pid", report.pid)?;
+        let facts = crash_facts::facts(py, report)?;
         let crashed = of_errors(py, "crashed")?;
         call(&crashed, (label, facts.0, after, loading))
     })

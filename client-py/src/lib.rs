@@ -45,6 +45,7 @@ mod proxy;
 mod cuda;
 
 mod convert;
+mod crash_facts;
 
 mod endings;
 mod exchange;

@@ -74,7 +74,7 @@ pub use limits::SandboxLimit;
 pub use loop_signal::{LoopSignal, PipeWatch};
 pub use options::{Carrier, HostConfig, OnStart, RestartMode};
 pub use poller::{Attention, end_polling, hand_over};
-pub use report::{ExitReport, ForbiddenCall, StackFrame, Usage};
+pub use report::{ExitReport, ForbiddenCall, LoadedFile, StackFrame, Usage};
 pub use turn_scheduler::{TurnAction, TurnActions, TurnEvent, TurnScheduler};
 pub use wake_pipe::WakePipe;
 

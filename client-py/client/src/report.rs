@@ -38,6 +38,12 @@ pub struct ExitReport {
     pub forbidden: Option<ForbiddenCall>,
     /// The stack of the thread that failed, innermost frame first.
     pub backtrace: Option<Vec<StackFrame>>,
+    /// The registers of the thread that failed, by their names.
+    pub registers: Option<Vec<(&'static str, u64)>>,
+    /// The files of which code was mapped, by address.
+    pub modules: Option<Vec<LoadedFile>>,
+    /// What confined it, as `mechanism=state`, in the order in which it was applied.
+    pub confinement: Vec<String>,
     /// The last it wrote to its standard error, at most 64 KiB.
     pub stderr_tail: String,
     /// The last it wrote to its standard output, at most 64 KiB.
@@ -83,10 +89,27 @@ pub struct StackFrame {
     pub address: u64,
     /// The name of the file that the code is from, if it is from one.
     pub module: Option<String>,
+    /// The path of that file.
+    pub path: Option<String>,
+    /// The address in that file, as debuggers count it, of the instruction that failed or called.
+    pub file_address: Option<u64>,
     /// The function, if the file has a symbol for it.
     pub symbol: Option<String>,
     /// The offset in the function, or else in the file.
     pub offset: u64,
+}
+
+/// A file of which code was mapped when a host crashed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadedFile {
+    /// Its path.
+    pub path: String,
+    /// Where its first mapping began.
+    pub start: u64,
+    /// Where its last mapping ended.
+    pub end: u64,
+    /// The build id that this process read from the file, in hexadecimal digits.
+    pub build_id: Option<String>,
 }
 
 impl StackFrame {

@@ -4,7 +4,6 @@
 //! The thread never ends, because the parent-death signal of a host is bound to the thread that
 //! spawned it. It never blocks: blocking work runs on threads of its own.
 
-use std::mem;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -230,7 +229,7 @@ async fn serve(
         Runner::Process(process),
         ends,
         options.limits,
-        (mem::take(&mut host.applied), host.bounds),
+        (host.applied.clone(), host.bounds),
         (outbox, host.unsaved.take()),
     );
     let outcome = poller::add(&instance, options.handlers()).map(|()| Arc::clone(&instance));

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostd_protocol::confinement::{Applied, Bounds};
+use hostd_protocol::confinement::{Applied, Bounds, Mechanism};
 use hostd_protocol::ids::Generation;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use tokio::io::Interest;
@@ -20,7 +20,7 @@ use crate::attach::StatusPipe;
 use crate::background;
 use crate::cache::Unsaved;
 use crate::classify::Evidence;
-use crate::crash::{self, CrashPage, Findings};
+use crate::crash::{self, CrashPage, Findings, escape};
 use crate::memory::KernelMemory;
 use crate::output::OutputReader;
 use crate::reap::{ReapOutcome, StartRecord};
@@ -39,7 +39,7 @@ const REMOVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A process, its output and its folders.
 pub(crate) struct WatchedProcess {
-    /// Its sandbox mechanisms, until its instance takes them, and its limits.
+    /// Its sandbox mechanisms and its limits.
     pub(crate) applied: Applied,
     pub(crate) bounds: Option<Bounds>,
     pub(crate) scratch: Option<ScratchFolder>,
@@ -137,9 +137,15 @@ impl WatchedProcess {
             stdout_tail: self.stdout.tail(),
             usage,
             expected,
+            confinement: self.applied.iter().map(state).collect(),
             ..findings.report
         }
     }
+}
+
+/// A mechanism of a sandbox and its state.
+fn state(mechanism: &Mechanism) -> String {
+    escape(&format!("{}={}", mechanism.name, mechanism.state.name()))
 }
 
 /// Whether the exit of a process has begun, by its `/proc/PID/stat`: the seventh field behind the name

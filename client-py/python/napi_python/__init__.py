@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from napi_python._callables import pass_this
     from napi_python._classes import js_class
     from napi_python._convert import register
+    from napi_python._crash_report import CrashReport
     from napi_python._deadline import deadline
     from napi_python._errors import (
         AddonCrashed,
@@ -103,6 +104,7 @@ __all__ = [
     "Buffer",
     "BufferPool",
     "BulkResults",
+    "CrashReport",
     "CudaBuffer",
     "CudaError",
     "CudaHandle",
@@ -182,6 +184,7 @@ _LATER: Final = {
     "ArrayBuffer": "_views",
     "BigInt": "_values",
     "BulkResults": "_bulk",
+    "CrashReport": "_crash_report",
     "CudaError": "_errors",
     "DataView": "_views",
     "ExportReference": "_references",

@@ -7,10 +7,13 @@ Every class is picklable and copyable: what belongs to a process (the JavaScript
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from napi_python import _places, _text
 from napi_python._native import ERROR, RANGE_ERROR, SYNTAX_ERROR, TYPE_ERROR
+
+if TYPE_CHECKING:
+    from napi_python._crash_report import CrashReport
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
@@ -232,8 +235,13 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     unknown: …" where the kernel keeps none. `export` is the exported function that was running,
     `node_api` the Node-API function, `address` the one whose access failed; `backtrace` the native
     functions, innermost first, each as `file!function+offset`; `stderr` the last output; `usage`
-    what it used: `user`, `system` and `wall` seconds, and `peak_memory` in bytes. What is unknown
-    is None. All but signal and exit code may come from the process itself, which may be hostile.
+    what it used: `user`, `system` and `wall` seconds, and `peak_memory` in bytes. `thread` is the
+    name of the thread that failed, if it is not the one that runs JavaScript; `registers` has its
+    registers. `frames` has the parts of each entry of `backtrace`: `address`, `path`,
+    `file_address` (as debuggers count it), `function`, `offset`. `modules` are the files of which
+    code was mapped: `path`, `start`, `end`, `build_id`. `confinement` lists what confined the
+    process, as `mechanism=state`. What is unknown is None. All but signal and exit code may come
+    from the process itself, which may be hostile. `report()` has it all.
     """
 
     signal: int | None
@@ -249,6 +257,17 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     usage: object
     generation: int | None
     pid: int | None
+    thread: str | None
+    registers: dict[str, int] | None
+    frames: list[dict[str, Any]] | None
+    modules: list[dict[str, Any]] | None
+    confinement: list[str] | None
+
+    def report(self) -> CrashReport:
+        """Returns all that is known of the crash: `print(error.report())`, or its `to_json()`."""
+        from napi_python import _crash_report  # noqa: PLC0415 - few programs need it
+
+        return _crash_report.make(self)
 
 
 class SandboxWarning(UserWarning):
@@ -381,6 +400,12 @@ def _crash_message(
     return text
 
 
+def _shown(item: object) -> object:
+    if isinstance(item, dict):
+        return {name: _shown(value) for name, value in item.items()}
+    return _text.name(item, _places.PATH_MAX) if isinstance(item, str) else item
+
+
 def crashed(label: str, facts: dict[str, object], after: str, loading: bool) -> AddonCrashed:  # noqa: FBT001 - called from native code
     """Makes the exception for a host that ended, of the facts that its supervisor found.
 
@@ -395,7 +420,7 @@ def crashed(label: str, facts: dict[str, object], after: str, loading: bool) -> 
                 _text.output(value) if name == "stderr" else _text.name(value, _places.PATH_MAX)
             )
         elif isinstance(value, list) and name != "arguments":
-            facts[name] = [_text.name(str(line), _places.PATH_MAX) for line in value]
+            facts[name] = [_shown(item) for item in value]
     message = _crash_message(label, how, facts, after, loading=loading)
     cls = SandboxViolation if facts["cause"] == "forbidden-call" else AddonCrashed
     return cls(message, **facts)

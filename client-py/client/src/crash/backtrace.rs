@@ -35,16 +35,15 @@ impl From<FrameAddress> for Step {
 }
 
 /// The frames from where the signal was raised, innermost first.
-pub(super) fn trace(record: &Record, budget: &Budget) -> Vec<StackFrame> {
-    let maps = Maps::parse(&record.maps);
+pub(super) fn trace(record: &Record, maps: &Maps<'_>, budget: &Budget) -> Vec<StackFrame> {
     let slots: [OnceCell<Pieces<'_>>; FILES_MAX] = Default::default();
     let mut files = Files {
         slots: &slots,
         budget,
         open: Vec::new(),
     };
-    let steps = steps(record, &maps, &mut files);
-    files.describe(&steps, &maps)
+    let steps = steps(record, maps, &mut files);
+    files.describe(&steps, maps)
 }
 
 fn steps<'m>(record: &Record, maps: &Maps<'m>, files: &mut Files<'_, '_, 'm>) -> Vec<Step> {
@@ -146,9 +145,10 @@ impl<'a, 'b, 'm> Files<'a, 'b, 'm> {
         let mut frames: Vec<_> = steps
             .iter()
             .map(|step| {
-                let module = maps.code_at(step.lookup).map(|code| file_name(code.path));
+                let code = maps.code_at(step.lookup);
                 StackFrame {
-                    module,
+                    module: code.map(|code| file_name(code.path)),
+                    path: code.map(|code| escape(code.path)),
                     ..StackFrame::unnamed(step.address)
                 }
             })
@@ -170,6 +170,7 @@ impl<'a, 'b, 'm> Files<'a, 'b, 'm> {
                 let Ok(index) = lookups.binary_search(&step.lookup) else {
                     continue;
                 };
+                frame.file_address = Some(step.lookup.wrapping_sub(placed.bias));
                 if let Some(Some(function)) = functions.get(index) {
                     frame.symbol = Some(function.name.clone());
                     frame.offset = function.offset.wrapping_add(step.address - step.lookup);
@@ -233,8 +234,9 @@ mod tests {
             };
             let begun = Instant::now();
             let budget = Budget::new(64 << 20, begun + Duration::from_millis(250));
-            let caught =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trace(&record, &budget)));
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                trace(&record, &Maps::parse(&record.maps), &budget)
+            }));
             if let Ok(frames) = caught {
                 assert!((1..=FRAMES_MAX).contains(&frames.len()));
             }

@@ -27,6 +27,11 @@ impl<'a> Maps<'a> {
         Self { mappings }
     }
 
+    /// The mappings, by address.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Mapping<'a>> {
+        self.mappings.iter()
+    }
+
     /// The code of a file that is at an address.
     pub(super) fn code_at(&self, address: u64) -> Option<&Mapping<'a>> {
         let after = self

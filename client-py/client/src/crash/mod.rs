@@ -9,6 +9,7 @@ mod call;
 mod file;
 mod image;
 mod maps;
+mod modules;
 mod page;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -16,17 +17,21 @@ use std::time::{Duration, Instant};
 
 pub(crate) use hostd_symbols::escape;
 pub(crate) use page::CrashPage;
-use page::Record;
+use page::{REGISTER_NAMES, Record};
 
 use crate::memory;
-use crate::report::{ExitReport, StackFrame};
+use crate::report::{ExitReport, LoadedFile, StackFrame};
 use file::Budget;
+use maps::Maps;
 use rustix::io::Errno;
 
 /// How long unwinding and naming may take; later frames stay unnamed.
 const BACKTRACE_TIMEOUT: Duration = Duration::from_millis(250);
 /// How many bytes of files may be read for it.
 const READ_BYTES_MAX: u64 = 64 << 20;
+/// How long reading build ids may take, and how many bytes may be read for it.
+const BUILD_IDS_TIMEOUT: Duration = Duration::from_millis(50);
+const BUILD_IDS_BYTES_MAX: u64 = 1 << 20;
 
 /// What a crash record says beyond the exit status.
 #[derive(Debug, Default)]
@@ -57,13 +62,16 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
     let Some(record) = record.filter(|record| Some(record.signal) == signal) else {
         return findings;
     };
+    let maps = Maps::parse(&record.maps);
     findings.report = ExitReport {
         address: record.fault_address(),
         overflowed: record.overflowed(),
         thread: (!record.is_js_thread).then(|| escape(&record.thread_name)),
         node_api: (!record.node_api.is_empty()).then(|| escape(&record.node_api)),
         forbidden: call::forbidden(&record),
-        backtrace: Some(trace(&record)),
+        backtrace: Some(trace(&record, &maps)),
+        registers: Some(REGISTER_NAMES.into_iter().zip(record.registers).collect()),
+        modules: Some(modules(&maps)),
         ..findings.report
     };
     findings.lacked_memory = record.error == Errno::NOMEM.raw_os_error();
@@ -72,11 +80,18 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
 }
 
 /// The backtrace, or only its innermost address.
-fn trace(record: &Record) -> Vec<StackFrame> {
+fn trace(record: &Record, maps: &Maps<'_>) -> Vec<StackFrame> {
     let budget = Budget::new(READ_BYTES_MAX, Instant::now() + BACKTRACE_TIMEOUT);
     // The libraries may panic on input that is not well-formed.
-    let traced = panic::catch_unwind(AssertUnwindSafe(|| backtrace::trace(record, &budget)));
+    let traced = panic::catch_unwind(AssertUnwindSafe(|| backtrace::trace(record, maps, &budget)));
     traced.unwrap_or_else(|_| vec![StackFrame::unnamed(record.program_counter)])
+}
+
+/// The mapped files, or none of them.
+fn modules(maps: &Maps<'_>) -> Vec<LoadedFile> {
+    let budget = Budget::new(BUILD_IDS_BYTES_MAX, Instant::now() + BUILD_IDS_TIMEOUT);
+    // The library may panic on input that is not well-formed.
+    panic::catch_unwind(AssertUnwindSafe(|| modules::list(maps, &budget))).unwrap_or_default()
 }
 
 #[cfg(test)]

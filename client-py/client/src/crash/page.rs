@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use crate::report::Running;
 
 /// The offsets of the fields; a test compares them with those of the host.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR2");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR3");
 pub(super) const HEAD_BYTES: usize = 4096;
 pub(super) const MAPS_BYTES: usize = 128 << 10;
 pub(super) const STACK_BYTES: usize = 256 << 10;
@@ -34,8 +34,15 @@ const CALL_TABLE: usize = 184;
 const CALL_NUMBER: usize = 188;
 const CALL_ARGUMENTS: usize = 192;
 const CALL_PATH: (usize, usize) = (240, 256);
+const REGISTERS: usize = 496;
 const STATUS_BYTES: usize = 2048;
 const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
+
+/// The registers in the record, in the order in which the host writes them.
+pub(super) const REGISTER_NAMES: [&str; 18] = [
+    "rip", "rsp", "rbp", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
+    "r13", "r14", "r15", "eflags",
+];
 
 /// From this state on, all fields but the stack are written.
 const FACTS: u32 = 2;
@@ -70,6 +77,7 @@ pub(super) struct Record {
     pub(super) node_api: String,
     /// The last error that the C library reported on the thread.
     pub(super) error: i32,
+    pub(super) registers: [u64; REGISTER_NAMES.len()],
     pub(super) call: Called,
     pub(super) status: String,
     pub(super) maps: String,
@@ -121,6 +129,7 @@ impl CrashPage {
             thread_name: head.text(THREAD_NAME),
             node_api: head.text(NODE_API),
             error: head.u32(ERROR).cast_signed(),
+            registers: std::array::from_fn(|place| head.u64(REGISTERS + 8 * place)),
             call: Called {
                 table: head.u32(CALL_TABLE),
                 number: head.u32(CALL_NUMBER),
@@ -248,7 +257,8 @@ pub(super) mod tests {
                 CALL_TABLE,
                 CALL_NUMBER,
                 CALL_ARGUMENTS,
-                CALL_PATH.0
+                CALL_PATH.0,
+                REGISTERS
             ]
         );
         assert_eq!(layout.status, (STATUS, STATUS_BYTES));

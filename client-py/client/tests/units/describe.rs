@@ -22,6 +22,7 @@ fn frames(names: &[&str]) -> Vec<StackFrame> {
             module: Some(module.to_owned()),
             symbol: (!symbol.is_empty()).then(|| symbol.to_owned()),
             offset: 0x10,
+            ..StackFrame::default()
         }
     };
     names.iter().map(frame).collect()

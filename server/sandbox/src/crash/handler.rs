@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::call;
 use super::memory::copy_stack;
-use super::page::{self, Layout, Page, state, store};
+use super::page::{self, Layout, Page, REGISTERS, state, store};
 use crate::signal::set_action;
 use crate::thread::{pause, this_process, this_thread};
 use crate::trap::FilteredCall;
@@ -168,7 +168,11 @@ fn write(
     if is_js && let Some(function) = node_api() {
         store(&page.node_api, function.as_bytes());
     }
-    let [program_counter, stack_pointer, frame_pointer] = registers(context);
+    let registers = registers(context);
+    for (word, register) in page.registers.iter().zip(registers) {
+        word.store(register, Ordering::Relaxed);
+    }
+    let [program_counter, stack_pointer, frame_pointer, ..] = registers;
     for (word, register) in [
         (&page.program_counter, program_counter),
         (&page.stack_pointer, stack_pointer),
@@ -193,13 +197,21 @@ fn node_api() -> Option<&'static str> {
     function()
 }
 
-/// The program counter, the stack pointer and the frame pointer.
-fn registers(context: *mut libc::c_void) -> [u64; 3] {
+/// The registers of the interrupted code, program counter, stack pointer and frame pointer first.
+fn registers(context: *mut libc::c_void) -> [u64; REGISTERS] {
+    use libc::{
+        REG_EFL, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX,
+        REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
+    };
     // SAFETY: C6; the third argument of such a handler is a `ucontext_t`.
     let Some(context) = (unsafe { context.cast::<libc::ucontext_t>().as_ref() }) else {
-        return [0; 3];
+        return [0; REGISTERS];
     };
-    [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP].map(|number| {
+    [
+        REG_RIP, REG_RSP, REG_RBP, REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_R8,
+        REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_EFL,
+    ]
+    .map(|number| {
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         let value = context.uc_mcontext.gregs.get(number);
         value.map_or(0, |value| value.cast_unsigned())

@@ -11,7 +11,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use crate::StepError;
 
 /// The first word of a record; its last byte is the number of the layout.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR2");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR3");
 const HEAD_BYTES: usize = 4096;
 /// Bytes of `/proc/self/status` that are kept, at the end of the head.
 pub(super) const STATUS_BYTES: usize = 2048;
@@ -25,6 +25,8 @@ pub const FILE_BYTES: usize = HEAD_BYTES + MAPS_BYTES + STACK_BYTES;
 pub(super) const NAME_BYTES: usize = 64;
 /// Bytes of a path that are kept.
 pub(super) const PATH_BYTES: usize = 256;
+/// Registers that are kept.
+pub(super) const REGISTERS: usize = 18;
 
 /// The lane in the record when no call is running.
 pub const NO_LANE: u32 = u32::MAX;
@@ -73,6 +75,8 @@ pub(super) struct Page {
     pub(super) call_number: AtomicU32,
     pub(super) call_arguments: [AtomicU64; 6],
     pub(super) call_path: [AtomicU64; PATH_BYTES / 8],
+    /// The registers of the thread, in the order of `handler::registers`.
+    pub(super) registers: [AtomicU64; REGISTERS],
 }
 
 /// The offsets of the record, for its reader, which is another program.
@@ -82,7 +86,7 @@ pub struct Layout {
     /// The first word.
     pub magic: u64,
     /// Offsets of the fields, in the order of their declaration.
-    pub fields: [usize; 22],
+    pub fields: [usize; 23],
     /// Offset and length of `/proc/self/status`.
     pub status: (usize, usize),
     /// Offset and length of the memory map.
@@ -118,6 +122,7 @@ impl Layout {
             offset_of!(Page, call_number),
             offset_of!(Page, call_arguments),
             offset_of!(Page, call_path),
+            offset_of!(Page, registers),
         ],
         status: (STATUS, STATUS_BYTES),
         maps: (HEAD_BYTES, MAPS_BYTES),

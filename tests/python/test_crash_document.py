@@ -1,0 +1,116 @@
+"""`AddonCrashed.report()`: what it contains, as text and as JSON, and that files decide on it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import addon_path
+from napi_python import Addon, AddonCrashed, CrashReport, __version__
+
+
+def death(addon: Addon, export: str) -> AddonCrashed:
+    with pytest.raises(AddonCrashed) as caught:
+        getattr(addon, export)()
+    return caught.value
+
+
+def test_registers_are_those_of_the_instruction_that_failed(crash: Addon) -> None:
+    error = death(crash, "wildPointer")
+    assert error.registers is not None
+    assert error.frames is not None
+    assert error.registers["rip"] == error.frames[0]["address"]
+    # The code is not optimised: the address that it wrote to is in a register.
+    assert 0xDEADBEEF000 in error.registers.values()
+    assert len(error.registers) == 18
+
+
+def test_registers_of_a_thread_are_its_own(crash: Addon) -> None:
+    error = death(crash, "nullPointerOnThread")
+    assert error.thread == "napi-hostd"
+    assert error.registers is not None
+    assert error.frames is not None
+    assert error.registers["rip"] == error.frames[0]["address"]
+    assert "die_on_thread" in str(error.frames[0]["function"])
+
+
+def test_mapped_files_have_the_build_ids_of_the_files(crash: Addon) -> None:
+    error = death(crash, "nullPointer")
+    assert error.modules is not None
+    files = {Path(module["path"]).name: module for module in error.modules}
+    own = files["crash.node"]
+    assert own["path"] == str(Path(addon_path("crash")).resolve())
+    # A note of a build id: the name "GNU", then the id itself.
+    assert b"GNU\0" + bytes.fromhex(own["build_id"]) in Path(own["path"]).read_bytes()
+    assert own["build_id"] != files["libc.so.6"]["build_id"]
+    assert error.frames is not None
+    assert own["start"] <= error.frames[0]["address"] < own["end"]
+
+
+def test_frames_are_those_of_the_backtrace(crash: Addon) -> None:
+    error = death(crash, "wildJump")
+    assert error.frames is not None
+    assert error.backtrace is not None
+    wild, caller, *_ = error.frames
+    assert wild == {
+        "address": 0xDEADBEEF000,
+        **dict.fromkeys(("path", "file_address", "function", "offset")),
+    }
+    name = f"{Path(caller['path']).name}!{caller['function']}+{caller['offset']:#x}"
+    assert [hex(wild["address"]), name] == error.backtrace[:2]
+    assert len(error.frames) == len(error.backtrace)
+
+
+def test_text_has_every_part(crash: Addon) -> None:
+    error = death(crash, "nullPointer")
+    text = str(error.report())
+    assert text.startswith(str(error))
+    for part in ("frames, innermost first", "registers", "mapped files", "sandbox", "versions"):
+        assert f"\n\n{part}:\n" in text
+    assert error.backtrace is not None
+    assert all(frame in text for frame in error.backtrace)
+    assert "export: nullPointer\n" in text
+    assert "seccomp=applied" in text
+    assert f"napi_python: {__version__}" in text
+
+
+def test_json_has_the_facts_with_hexadecimal_addresses(crash: Addon) -> None:
+    error = death(crash, "wildPointer")
+    report = error.report()
+    document: Any = json.loads(report.to_json())
+    assert document["format"] == 1
+    assert document["address"] == "0xdeadbeef000"
+    assert document["signal"] == 11
+    assert error.registers is not None
+    assert document["registers"] == {name: hex(word) for name, word in error.registers.items()}
+    assert document["frames"][0]["address"] == hex(report.facts["frames"][0]["address"])
+    assert document["modules"][0]["start"] == hex(report.facts["modules"][0]["start"])
+    assert document.keys() == report.facts.keys()
+
+
+def test_report_on_an_exit_has_what_is_known(crash: Addon) -> None:
+    report = death(crash, "exitNow").report()
+    assert report.facts["exit_code"] == 7
+    assert report.facts["registers"] is None
+    assert report.facts["frames"] is None
+    text = str(report)
+    assert "exit_code: 7\n" in text
+    assert "registers:" not in text
+
+
+def test_report_of_a_copy_is_the_same(crash: Addon) -> None:
+    error = death(crash, "nullPointer")
+    copy: AddonCrashed = pickle.loads(pickle.dumps(error))
+    assert copy.report().facts == error.report().facts
+
+
+def test_text_of_the_addon_cannot_pretend_to_be_a_line_of_the_report(crash: Addon) -> None:
+    crash.printError("\x1b[31mred\u2028versions:\rx\nregisters:\n")
+    report = death(crash, "abort").report()
+    assert isinstance(report, CrashReport)
+    lines = str(report).split("\n")
+    assert lines.count("registers:") == 1
+    assert not any("\x1b" in line or "\u2028" in line or "\r" in line for line in lines)
