@@ -9,6 +9,7 @@ use lexopt::Arg::{Long, Short, Value};
 use lexopt::Parser;
 
 use crate::doctor;
+use crate::locate::Question;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Command {
     },
     /// Print what the files of addons say of themselves, as one line of JSON each.
     Inspect(Vec<PathBuf>),
+    /// Print where in the source code addresses of a file are, as one line of JSON.
+    Locate(Question),
     /// Print which layers of each sandbox policy this system provides.
     Doctor {
         /// The one policy to apply to this process, instead of a process for each.
@@ -84,6 +87,7 @@ Usage:
   napi-hostd doctor [--json]
   napi-hostd audit <addon> [--run <file.js> | --call <call>] [--json]
   napi-hostd inspect <addon>...
+  napi-hostd locate <file> [--build-id <id>] [--code <from>-<to>] <address>...
   napi-hostd --version
   napi-hostd --help
 
@@ -109,6 +113,13 @@ audit         load an addon under the default policy; print what was denied and
 
 inspect       read files of addons without loading them; print one line of JSON for
               each: what it imports, the libraries that it needs, why it cannot work
+
+locate        print the functions and lines of source code of addresses in a native
+              file, by its debug information, as one line of JSON. Addresses are
+              hexadecimal, as in the file
+--build-id    fail if the file has another build id
+--code        and the instructions before and after the second of two addresses, of
+              a function that begins at the first
 
 A session is started by a client, never by hand. From Python:
 
@@ -136,6 +147,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         match word {
             Value(word) if is_first && word == "serve" => return serve(words),
             Value(word) if is_first && word == "audit" => return audit(words),
+            Value(word) if is_first && word == "locate" => return locate(words),
             Value(word) if is_first && word == "doctor" => return doctor(words),
             Value(word) if is_first && word == "inspect" => return inspect(words),
             Short('V') | Long("version") => return Ok(Command::Version),
@@ -244,6 +256,45 @@ fn inspect(mut words: Parser) -> Result<Command, UsageError> {
         });
     }
     Ok(Command::Inspect(addons))
+}
+
+fn locate(mut words: Parser) -> Result<Command, UsageError> {
+    let (mut file, mut question) = (None, Question::default());
+    while let Some(word) = words.next()? {
+        match word {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
+            Value(address) => {
+                let address = address.to_str().and_then(hexadecimal);
+                question.addresses.push(address.ok_or(UsageError::Value {
+                    option: "locate",
+                    expected: "addresses in hexadecimal digits",
+                })?);
+            }
+            Long("build-id") => {
+                let id = |text: OsString| text.into_string().ok();
+                question.build_id = Some(value(&mut words, "--build-id", "a build id", id)?);
+            }
+            Long("code") => {
+                let range = |text: OsString| {
+                    let (from, to) = text.to_str()?.split_once('-')?;
+                    Some((hexadecimal(from)?, hexadecimal(to)?))
+                };
+                let expected = "two addresses, as in 1a0-1c4";
+                question.code = Some(value(&mut words, "--code", expected, range)?);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    question.file = file.ok_or(UsageError::Value {
+        option: "locate",
+        expected: "the path of a file",
+    })?;
+    Ok(Command::Locate(question))
+}
+
+fn hexadecimal(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
 }
 
 fn doctor(mut words: Parser) -> Result<Command, UsageError> {

@@ -1,7 +1,7 @@
 //! The host process: its phases, output, and the commands of its program.
 //!
 //! `main` parses the command line and calls [`process`] (one session of a client), [`serve`],
-//! [`audit`], [`inspect`] or [`doctor`]. The session itself is `hostd-session`, its control connection
+//! [`audit`], [`inspect`], [`locate`] or [`doctor`]. The session itself is `hostd-session`, its control connection
 //! `hostd-control`.
 #![forbid(unsafe_code)]
 
@@ -13,5 +13,6 @@ mod denials;
 pub mod doctor;
 mod hooks;
 pub mod inspect;
+pub mod locate;
 pub mod process;
 pub mod serve;

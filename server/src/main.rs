@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use napi_hostd::cli::{self, Command};
-use napi_hostd::{audit, doctor, inspect, process, serve};
+use napi_hostd::{audit, doctor, inspect, locate, process, serve};
 
 fn main() -> ExitCode {
     run().unwrap_or_else(|error| fail(&format!("napi-hostd: {error:#}\n")))
@@ -30,6 +30,7 @@ fn run() -> anyhow::Result<ExitCode> {
             None => ExitCode::FAILURE,
         },
         Command::Inspect(addons) => print(&inspect::run(&addons)),
+        Command::Locate(question) => print(&locate::run(&question)?),
         Command::Doctor { policy: None, json } => print(&doctor::run(json)?),
         Command::Doctor {
             policy: Some(name),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import addon_path
-from napi_python import Addon, AddonCrashed, CrashReport, __version__
+from napi_python import Addon, AddonCrashed, CrashReport, __version__, _crash_source, load_addon
 
 
 def death(addon: Addon, export: str) -> AddonCrashed:
@@ -62,6 +64,117 @@ def test_frames_are_those_of_the_backtrace(crash: Addon) -> None:
     name = f"{Path(caller['path']).name}!{caller['function']}+{caller['offset']:#x}"
     assert [hex(wild["address"]), name] == error.backtrace[:2]
     assert len(error.frames) == len(error.backtrace)
+
+
+def test_frames_have_their_lines_in_the_source(crash: Addon) -> None:
+    frames = death(crash, "nullPointer").report().facts["frames"]
+    (place,) = frames[0]["source"]
+    assert place["function"] == "NullPointer"
+    file = Path(place["file"])
+    assert file.name == "crash.c"
+    assert file.read_text().splitlines()[place["line"] - 1].strip() == "*null = 1;"
+
+
+def test_instruction_that_failed_is_among_those_around_it(crash: Addon) -> None:
+    error = death(crash, "nullPointer")
+    report = error.report()
+    assert error.frames is not None
+    code = {item["address"]: item["text"] for item in report.facts["instructions"]}
+    failed = error.frames[0]["address"]
+    assert code[failed] == "mov dword ptr [rax],1"
+    assert min(code) < failed < max(code)
+    assert f"=> {failed:#018x} mov dword ptr [rax],1\n" in str(report)
+    assert death(crash, "abort").report().facts["instructions"] is None
+
+
+def test_file_that_was_replaced_has_no_lines(tmp_path: Path) -> None:
+    file = tmp_path / "crash.node"
+    shutil.copyfile(addon_path("crash"), file)
+    with load_addon(file) as loaded:
+        error = death(loaded, "nullPointer")
+    assert error.report().facts["frames"][0]["source"]
+    file.unlink()
+    shutil.copyfile(addon_path("primitive"), file)
+    facts = error.report().facts
+    assert facts["frames"][0]["source"] == []
+    assert facts["instructions"] is None
+
+
+def test_damaged_debug_information_does_no_harm(tmp_path: Path) -> None:
+    file = tmp_path / "crash.node"
+    shutil.copyfile(addon_path("crash"), file)
+    with load_addon(file) as loaded:
+        error = death(loaded, "nullPointer")
+    assert error.frames is not None
+    # No other file is read.
+    error.frames = error.frames[:1]
+    whole = file.read_bytes()
+    # Behind what is mapped: debug information, symbols, the table of sections.
+    for seed in range(20):
+        noise, damaged = random.Random(seed), bytearray(whole)
+        for _ in range(30):
+            damaged[noise.randrange(len(whole) // 2, len(whole))] = noise.randrange(256)
+        file.write_bytes(damaged)
+        facts = error.report().facts
+        assert isinstance(facts["frames"][0]["source"], list)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "[" * 100_000,
+        '{"lines": 7, "instructions": {}}',
+        '{"lines": [7, {}, {"address": [], "places": 7}], "instructions": [7, {}]}',
+        '{"lines": [{"address": 1, "places": [{"file": 7, "line": "x"}]}]}',
+        '{"instructions": [{"address": "x", "text": 7}, {"address": true, "text": "nop"}]}',
+    ],
+)
+def test_answer_without_meaning_is_ignored(
+    answer: str, crash: Addon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = death(crash, "nullPointer")
+    program(tmp_path / "hostd", f"cat <<'END'\n{answer}\nEND\n", monkeypatch)
+    facts = error.report().facts
+    assert facts["frames"][0]["source"] == []
+    assert facts["instructions"] is None
+
+
+def test_text_of_a_file_is_escaped(
+    crash: Addon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = death(crash, "nullPointer")
+    assert error.frames is not None
+    place = {"file": "\x1b[31m\nregisters:", "line": 7, "column": None, "function": "\u2028"}
+    lines = [{"address": error.frames[0]["file_address"], "places": [place]}]
+    answer = json.dumps({"lines": lines})
+    program(tmp_path / "hostd", f"cat <<'END'\n{answer}\nEND\n", monkeypatch)
+    text = str(error.report())
+    assert "    at \\x1b[31m\\nregisters::7\n" in text
+
+
+def test_search_for_lines_ends_in_time(
+    crash: Addon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = death(crash, "nullPointer")
+    program(tmp_path / "hostd", "exec sleep 1000\n", monkeypatch)
+    monkeypatch.setattr(_crash_source, "_TIMEOUT", 0.2)
+    assert error.report().facts["frames"][0]["source"] == []
+
+
+def test_report_without_a_host_program_has_no_lines(
+    crash: Addon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = death(crash, "nullPointer")
+    monkeypatch.setenv("NAPI_PYTHON_HOSTD", "/there/is/none")
+    assert error.report().facts["frames"][0]["source"] == []
+
+
+def program(file: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a shell script the host program."""
+    file.write_text(f"#!/bin/sh\n{script}")
+    file.chmod(0o755)
+    monkeypatch.setenv("NAPI_PYTHON_HOSTD", str(file))
 
 
 def test_text_has_every_part(crash: Addon) -> None:

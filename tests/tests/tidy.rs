@@ -97,6 +97,7 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
             "hostd-node",
             "hostd-sandbox",
             "hostd-session",
+            "hostd-symbols",
             "tokio",
             "interprocess",
         ],

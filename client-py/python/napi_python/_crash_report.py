@@ -10,7 +10,7 @@ import json
 import platform
 from typing import TYPE_CHECKING, Any, Final
 
-from napi_python import _text
+from napi_python import _crash_source, _text
 from napi_python._native import __version__
 
 if TYPE_CHECKING:
@@ -67,6 +67,13 @@ def make(error: AddonCrashed) -> CrashReport:
     """Makes the report on the process that `error` is about."""
     facts: dict[str, Any] = {"format": _FORMAT, "summary": str(error)}
     facts.update((name, getattr(error, name)) for name in _ATTRIBUTES)
+    # Sought when it is needed: the report on a crash must not wait for it.
+    found = _crash_source.find(error)
+    if error.frames is not None:
+        facts["frames"] = [
+            {**frame, "source": found.places.get(frame["address"], [])} for frame in error.frames
+        ]
+    facts["instructions"] = found.instructions
     facts["versions"] = {
         "napi_python": __version__,
         "python": platform.python_version(),
@@ -96,7 +103,9 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"signal: {facts['signal_name']} ({facts['signal']})"
     if facts["address"] is not None:
         yield f"address: {facts['address']:#x}"
-    yield from _section("frames, innermost first", map(_frame, facts["frames"] or ()))
+    frames = (line for frame in facts["frames"] or () for line in _frame(frame))
+    yield from _section("frames, innermost first", frames)
+    yield from _section("instructions", _instructions(facts))
     yield from _section("registers", _registers(facts["registers"] or {}))
     yield from _section("mapped files", map(_module, facts["modules"] or ()))
     yield from _section("sandbox", [", ".join(facts["confinement"] or ("none",))])
@@ -117,14 +126,28 @@ def _section(title: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
         yield from (f"  {line}" for line in found)
 
 
-def _frame(frame: Mapping[str, Any]) -> str:
+def _frame(frame: Mapping[str, Any]) -> Iterator[str]:
     text = f"{frame['address']:#018x}"
     if frame["path"] is None:
-        return text
+        yield text
+        return
     name = frame["path"].rpartition("/")[2]
     if frame["function"] is not None:
         name = f"{name}!{frame['function']}"
-    return f"{text} {name}+{frame['offset']:#x}"
+    yield f"{text} {name}+{frame['offset']:#x}"
+    for place in frame["source"]:
+        if place["file"] is not None:
+            # Functions that were inlined; the symbol of the frame names the last of them.
+            is_inlined = place is not frame["source"][-1]
+            inside = f" in {place['function']}, inlined" if is_inlined else ""
+            yield f"    at {place['file']}:{place['line'] or '?'}{inside}"
+
+
+def _instructions(facts: Mapping[str, Any]) -> Iterator[str]:
+    failed = facts["frames"][0]["address"] if facts["frames"] else None
+    for item in facts["instructions"] or ():
+        mark = "=>" if item["address"] == failed else "  "
+        yield f"{mark} {item['address']:#018x} {item['text']}"
 
 
 def _registers(registers: Mapping[str, int]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 use hostd_sandbox::policy::Name;
 
 use napi_hostd::cli::{Command, Script, UsageError, parse};
+use napi_hostd::locate::Question;
 
 fn line(words: &[&str]) -> Result<Command, UsageError> {
     parse(words.iter().map(Into::into))
@@ -92,6 +93,36 @@ fn inspect_takes_addons_whatever_they_are_called() {
     assert_eq!(line(&["inspect", "x.node", "--", "--y"]), expected);
     assert!(line(&["inspect"]).is_err());
     assert!(line(&["inspect", "--y"]).is_err());
+}
+
+#[test]
+fn locate_takes_a_file_and_addresses() {
+    let question = Question {
+        file: "x.node".into(),
+        build_id: Some("0a".to_owned()),
+        code: Some((0x1a0, 0x1c4)),
+        addresses: vec![0x1c4, 0x20],
+    };
+    let words = [
+        "x.node",
+        "--build-id",
+        "0a",
+        "--code",
+        "1a0-1c4",
+        "1c4",
+        "0x20",
+    ];
+    let words: Vec<_> = ["locate"].into_iter().chain(words).collect();
+    assert_eq!(line(&words), Ok(Command::Locate(question)));
+    let file = "-x".into();
+    let question = Question {
+        file,
+        ..Question::default()
+    };
+    assert_eq!(line(&["locate", "--", "-x"]), Ok(Command::Locate(question)));
+    assert!(line(&["locate"]).is_err());
+    assert!(line(&["locate", "x.node", "g"]).is_err());
+    assert!(line(&["locate", "x.node", "--code", "1"]).is_err());
 }
 
 #[test]
