@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import resource
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,30 @@ def test_damaged_debug_information_does_no_harm(tmp_path: Path) -> None:
         file.write_bytes(damaged)
         facts = error.report().facts
         assert isinstance(facts["frames"][0]["source"], list)
+
+
+def test_debug_information_without_end_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "crash.node"
+    shutil.copyfile(addon_path("crash"), file)
+    with load_addon(file) as loaded:
+        error = death(loaded, "nullPointer")
+    assert error.report().facts["frames"][0]["source"]
+    # A file with a hole may be larger than memory.
+    length = 4 << 30
+    with file.open("r+b") as content:
+        whole = content.read()
+        (headers,) = struct.unpack_from("<Q", whole, 0x28)
+        size, count, names = struct.unpack_from("<HHH", whole, 0x3A)
+        (text,) = struct.unpack_from("<Q", whole, headers + names * size + 0x18)
+        for header in range(headers, headers + count * size, size):
+            (name,) = struct.unpack_from("<I", whole, header)
+            if whole[text + name :].startswith(b".debug_info\0"):
+                content.seek(header + 0x20)
+                content.write(struct.pack("<Q", length))
+        content.truncate(2 * length)
+    assert error.report().facts["frames"][0]["source"] == []
+    # In KiB, of the largest child so far.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < length >> 11
 
 
 @pytest.mark.parametrize(

@@ -311,6 +311,9 @@ def test_foreign_table_of_calls_is_a_violation(confined: Callable[..., Addon]) -
         assert any("probe.node!foreign" in frame for frame in death.backtrace)
         again = pickle.loads(pickle.dumps(death))
         assert (again.call, again.arguments) == (death.call, death.arguments)
+        report = death.report()
+        assert report.facts["forbidden_call"]["table"] == "32-bit x86"
+        assert "\nforbidden call: getpid(0x" in str(report)
         with pytest.raises(SandboxViolation) as caught:
             probe.call(X32 | OPEN, "/etc/passwd", os.O_RDONLY, 7)
         death = caught.value

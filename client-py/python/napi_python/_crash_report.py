@@ -11,6 +11,7 @@ import platform
 from typing import TYPE_CHECKING, Any, Final
 
 from napi_python import _crash_source, _text
+from napi_python._errors import SandboxViolation
 from napi_python._native import __version__
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ def make(error: AddonCrashed) -> CrashReport:
     """Makes the report on the process that `error` is about."""
     facts: dict[str, Any] = {"format": _FORMAT, "summary": str(error)}
     facts.update((name, getattr(error, name)) for name in _ATTRIBUTES)
+    facts["forbidden_call"] = None
+    if isinstance(error, SandboxViolation) and error.call is not None:
+        names = ("call", "table", "arguments", "path")
+        facts["forbidden_call"] = {name: getattr(error, name) for name in names}
     # Sought when it is needed: the report on a crash must not wait for it.
     found = _crash_source.find(error)
     if error.frames is not None:
@@ -101,6 +106,10 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {facts[name]}"
     if facts["signal"] is not None:
         yield f"signal: {facts['signal_name']} ({facts['signal']})"
+    if facts["forbidden_call"] is not None:
+        call = facts["forbidden_call"]
+        arguments = ", ".join(map(hex, call["arguments"]))
+        yield f"forbidden call: {call['call']}({arguments}), path: {call['path']}"
     if facts["address"] is not None:
         yield f"address: {facts['address']:#x}"
     frames = (line for frame in facts["frames"] or () for line in _frame(frame))

@@ -418,6 +418,7 @@ fn crash_is_written_down() {
         _,
         status,
         ..,
+        registers,
     ] = layout.fields;
     assert!(word(&bytes, maps) > 100);
     assert!(word(&bytes, status) > 100);
@@ -426,6 +427,10 @@ fn crash_is_written_down() {
     assert!(word(&bytes, address) > 0);
     assert!(word(&bytes, length) > 100);
     assert!(bytes[node_api..].starts_with(b"napi_nothing\0"));
+    let [program_counter, stack_pointer] = [0, 8].map(|offset| word(&bytes, registers + offset));
+    assert!(program_counter > 0);
+    // The record has the stack from there on.
+    assert_eq!(stack_pointer & !7, word(&bytes, address));
 }
 
 fn role_crash() {
