@@ -342,6 +342,9 @@ impl Poller {
 
     /// Polls until another thread does.
     fn poll(self: &Arc<Self>, thread: &Arc<PollThread>) {
+        // The first use of a thread-local with a destructor needs memory, and the C library ends the
+        // process if there is none.
+        HANDLING.with(|_| ());
         let mut waiter = LaneWaiter::new(self.waker.clone());
         let mut body = Vec::new();
         let mut polled = lock(&self.polled);
