@@ -170,6 +170,71 @@ static napi_value SumObject(napi_env env, napi_callback_info info) {
   return plain_number(env, sum);
 }
 
+enum { DEPTH_MAX = 64 };
+
+static bool add_all(napi_env env, napi_value value, int depth, double* sum);
+
+// Adds the elements of an array, or, with names, the properties of an object.
+static bool add_elements(napi_env env, napi_value value, napi_value names, int depth, double* sum) {
+  uint32_t length;
+  if (napi_get_array_length(env, names == NULL ? value : names, &length) != napi_ok) return false;
+  for (uint32_t i = 0; i < length; i++) {
+    napi_handle_scope scope;
+    napi_value name, item;
+    if (napi_open_handle_scope(env, &scope) != napi_ok) return false;
+    bool read = names == NULL ? napi_get_element(env, value, i, &item) == napi_ok
+                              : napi_get_element(env, names, i, &name) == napi_ok &&
+                                    napi_get_property(env, value, name, &item) == napi_ok;
+    bool added = read && add_all(env, item, depth + 1, sum);
+    if (napi_close_handle_scope(env, scope) != napi_ok || !added) return false;
+  }
+  return true;
+}
+
+static bool add_all(napi_env env, napi_value value, int depth, double* sum) {
+  napi_valuetype type;
+  napi_value names = NULL;
+  double number = 0;
+  size_t length = 0;
+  bool is_array;
+  if (depth > DEPTH_MAX || napi_typeof(env, value, &type) != napi_ok) return false;
+  if (type == napi_number && napi_get_value_double(env, value, &number) != napi_ok) return false;
+  if (type == napi_string && napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) {
+    return false;
+  }
+  *sum += number + (double)length;
+  if (type != napi_object) return true;
+  if (napi_is_array(env, value, &is_array) != napi_ok) return false;
+  if (!is_array && napi_get_property_names(env, value, &names) != napi_ok) return false;
+  return add_elements(env, value, names, depth, sum);
+}
+
+// Returns the sum of the numbers and the lengths of the texts in arrays and objects, nested or not.
+static napi_value SumAll(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  double sum = 0;
+  if (!add_all(env, args[0], 0, &sum)) {
+    bool pending = false;
+    napi_is_exception_pending(env, &pending);
+    if (!pending) napi_throw_error(env, NULL, "the value cannot be read, or is too deep");
+    return NULL;
+  }
+  return plain_number(env, sum);
+}
+
+// compute(steps): native code alone; returns a number that depends on every step.
+static napi_value Compute(napi_env env, napi_callback_info info) {
+  ARGS(env, info, 1);
+  uint32_t steps, state = 1;
+  TRY(env, napi_get_value_uint32(env, args[0], &steps));
+  for (uint32_t i = 0; i < steps; i++) {
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+  }
+  return plain_number(env, state);
+}
+
 static napi_value SumBuffer(napi_env env, napi_callback_info info) {
   ARGS(env, info, 1);
   uint8_t* bytes;
@@ -460,6 +525,50 @@ static napi_value AsyncAdd(napi_env env, napi_callback_info info) {
   return promise;
 }
 
+// Promises that stay pending until they are settled together.
+
+typedef struct {
+  napi_deferred* all;
+  size_t count, room;
+} Deferreds;
+
+static void drop_deferreds(napi_env env, void* data, void* hint) {
+  free(((Deferreds*)data)->all);
+  free(data);
+}
+
+// pend(): a promise that settle() resolves.
+static napi_value Pend(napi_env env, napi_callback_info info) {
+  Deferreds* kept;
+  napi_value promise;
+  TRY(env, napi_get_instance_data(env, (void**)&kept));
+  if (kept->count == kept->room) {
+    size_t room = kept->room == 0 ? 64 : kept->room * 2;
+    napi_deferred* all = realloc(kept->all, room * sizeof *all);
+    if (all == NULL) return NULL;
+    kept->all = all;
+    kept->room = room;
+  }
+  TRY(env, napi_create_promise(env, &kept->all[kept->count], &promise));
+  kept->count++;
+  return promise;
+}
+
+// settle(): resolves the promises of all calls of pend(), each with its number, and returns how many.
+static napi_value Settle(napi_env env, napi_callback_info info) {
+  Deferreds* kept;
+  TRY(env, napi_get_instance_data(env, (void**)&kept));
+  size_t count = kept->count;
+  kept->count = 0;
+  for (size_t i = 0; i < count; i++) {
+    napi_handle_scope scope;
+    TRY(env, napi_open_handle_scope(env, &scope));
+    TRY(env, napi_resolve_deferred(env, kept->all[i], plain_number(env, (double)i)));
+    TRY(env, napi_close_handle_scope(env, scope));
+  }
+  return plain_number(env, (double)count);
+}
+
 NAPI_MODULE_INIT() {
   static const struct {
     const char* name;
@@ -474,8 +583,13 @@ NAPI_MODULE_INIT() {
       {"measure", Measure},     {"sendEvents", SendEvents},
       {"asyncAdd", AsyncAdd},   {"changeBuffer", ChangeBuffer},
       {"makeExternal", MakeExternal}, {"copyText", CopyText},
-      {"sendFrames", SendFrames},
+      {"sendFrames", SendFrames}, {"sumAll", SumAll},
+      {"pend", Pend},           {"settle", Settle},
+      {"compute", Compute},
   };
+  Deferreds* deferreds = calloc(1, sizeof *deferreds);
+  if (deferreds == NULL) return NULL;
+  TRY(env, napi_set_instance_data(env, deferreds, drop_deferreds, NULL));
   for (size_t i = 0; i < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; i++) {
     if (plain_export(env, exports, FUNCTIONS[i].name, FUNCTIONS[i].callback) == NULL) return NULL;
   }
