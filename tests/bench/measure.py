@@ -54,14 +54,15 @@ class Measured:
 
     def close(self) -> None:
         """Ends it."""
-        assert self.process.stdin
+        assert self.process.stdin and self.process.stdout
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
-def start_node() -> Measured:
+def start_node(script: str = "node_side.cjs") -> Measured:
     """Starts the Node that measures itself in process."""
-    return Measured("node", str(HERE / "node_side.cjs"), str(ADDON))
+    return Measured("node", str(HERE / script), str(ADDON))
 
 
 def load(system: str, path: Path = ADDON) -> Addon:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import bench
 import picture
 import pytest
+from svg_checks import SVG, check_readable, parsed
 
-SVG = "{http://www.w3.org/2000/svg}"
 #: as of a run
 MEDIAN = {
     ("add", "lanes"): 2600.0,
@@ -26,10 +25,6 @@ MEDIAN = {
     ("only-node", "node"): 1.0,
 }
 TITLES = [("add", "add(1, 2)"), ("bytes-64", "a < b & c"), ("start", "start")]
-
-
-def parsed(svg: str) -> ET.Element:
-    return ET.fromstring(svg)  # noqa: S314 - it is our own
 
 
 def points(svg: str) -> dict[str, tuple[float, float, str]]:
@@ -68,19 +63,7 @@ def test_points_lie_where_their_ratios_are() -> None:
 
 
 def test_everything_is_within_the_picture_and_readable_on_light_and_dark() -> None:
-    root = parsed(picture.drawing(TITLES, MEDIAN))
-    width, height = float(root.attrib["width"]), float(root.attrib["height"])
-    for element in root.iter():
-        for name in ("x", "x1", "x2", "cx"):
-            assert 0 <= float(element.attrib.get(name, 0)) <= width
-        for name in ("y", "y1", "y2", "cy"):
-            assert 0 <= float(element.attrib.get(name, 0)) <= height
-    colours = {
-        one.attrib[key] for one in root.iter() for key in ("fill", "stroke") if key in one.attrib
-    }
-    for colour in colours:
-        light = sum(int(colour[at : at + 2], 16) for at in (1, 3, 5)) / 3
-        assert 0x50 < light < 0xB0, f"{colour} is hard to see on white or black"
+    check_readable(picture.drawing(TITLES, MEDIAN))
 
 
 def test_nothing_measured_is_an_error() -> None:
