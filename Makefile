@@ -41,8 +41,9 @@ test: rust-test python-test ## Runs every test: Rust, Python, conformance with N
 
 check: rust-check python-check ## Formatting, lints, types, stubs, documentation, architecture.
 
-bench: package addons $(WORK)/npm ## Measures against Node in process: one run, one table; draws docs/benchmark.svg.
+bench: package addons $(WORK)/npm ## Measures against Node in process: tables of rows and of curves; draws docs/benchmark.svg and docs/scaling.svg.
 	$(BIN)/python tests/bench/bench.py docs/benchmark.svg
+	$(BIN)/python tests/bench/curves.py docs/scaling.svg
 
 # The wheel is built from the sdist, so that this one has what a build needs. Rust's libraries are built
 # where the next run of this finds them.

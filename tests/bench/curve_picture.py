@@ -117,12 +117,27 @@ def curve(here: Place, panel: Panel, system: str, found: dict[tuple[int, str], f
         value = points[0][1]
         points = [(end, value) for end in here.across]
         style += f" {DASHES}"
-        below = here.y(value) < here.top + 16
-        height = here.y(value) + (15 if below else -6)
-        remark = [text(here.left + 4, height, f"{name}: one thread", "start")]
+        remark = [beside(here, value, f"{name}: one thread", found)]
     drawn = " ".join(f"{here.x(place):.1f},{here.y(value):.1f}" for place, value in points)
     title = f"<title>{escape(f'{panel.title}: {name}', quote=False)}</title>"
     return [f'<polyline points="{drawn}" {style}>{title}</polyline>', *remark]
+
+
+def beside(here: Place, value: float, content: str, found: dict[tuple[int, str], float]) -> str:
+    """Returns a text at a level line: at that end and on that side where curves are farthest."""
+    middle = here.left + WIDTH / 2
+    spots: dict[tuple[float, str, float], float] = {}
+    for x, anchor in ((here.left + 4, "start"), (here.left + WIDTH - 4, "end")):
+        near = [
+            here.y(one)
+            for (place, system), one in found.items()
+            if system != "node" and (here.x(place) < middle) == (x < middle)
+        ]
+        for y in (here.y(value) - 6, here.y(value) + 15):
+            inside = here.top + 12 <= y <= here.top + HEIGHT
+            spots[x, anchor, y] = min((abs(one - y) for one in near), default=HEIGHT) * inside
+    x, anchor, y = max(spots, key=lambda spot: spots[spot])
+    return text(x, y, content, anchor)
 
 
 def legend() -> list[str]:

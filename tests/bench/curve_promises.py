@@ -29,6 +29,10 @@ async def pended(addon: Addon, count: int) -> tuple[float, float]:
     Returns:
         The nanoseconds of each of the last calls, and of settling, for each promise.
     """
+    # The first promise of a loop has the addon's turns taken by it.
+    one = addon.pend()
+    addon.settle()
+    await one
     last = min(count, LAST)
     first = asyncio.gather(*[addon.pend() for _ in range(count - last)])
     await asyncio.sleep(0)
