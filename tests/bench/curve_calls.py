@@ -32,7 +32,7 @@ SYSTEMS = ("lanes", "own")
 
 
 def rate(runs: Sequence[Run], window: float, times: int) -> float:
-    """Has a thread for each loop run it, `times` repetitions at once, until the window is over.
+    """Has a thread for each loop run it, `times` repetitions and more until the window is over.
 
     Returns:
         The repetitions per second of all of them.
@@ -51,9 +51,11 @@ def rate(runs: Sequence[Run], window: float, times: int) -> float:
         try:
             run(1)
             ready.wait()
-            while time.perf_counter() < began[0] + window:
+            while True:
                 run(times)
                 counts[number] += times
+                if time.perf_counter() >= began[0] + window:
+                    break
         except threading.BrokenBarrierError:
             pass
         except Exception as error:
