@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import memory
 from curve_panels import Extent, Kind, Note, Panel
 from measure import Measured, Run, load, nanoseconds
-from napi_python import Addon
 
 THREADS = (1, 2, 4, 8, 16, 32, 64)
 HOSTS = (1, 2, 4, 8, 16, 32)
@@ -72,14 +72,13 @@ def rate(runs: Sequence[Run], window: float, times: int) -> float:
     return sum(counts) / (time.perf_counter() - began[0])
 
 
-def steps_of(addon: Addon) -> int:
-    """Returns how many steps `compute` makes in `COMPUTES`."""
-    steps = 1_000_000
-    return round(steps * COMPUTES / min(_timed(addon.compute, steps) for _ in range(5)))
-
-
-def _timed(function: Callable[[int], object], argument: int) -> float:
-    return nanoseconds(memory.repeated(function, argument), 1)
+@functools.cache
+def steps_of_computing() -> int:
+    """Returns how many steps `compute` makes in `COMPUTES`: the same in all rounds and systems."""
+    steps = 50_000
+    with load("lanes") as addon:
+        run = memory.repeated(addon.compute, steps)
+        return round(steps * COMPUTES / min(nanoseconds(run, 1) for _ in range(100)))
 
 
 def measure(note: Note, node: Measured, extent: Extent) -> None:
@@ -91,7 +90,7 @@ def measure(note: Note, node: Measured, extent: Extent) -> None:
             ]
             for system in SYSTEMS
         }
-        steps = steps_of(hosts["lanes"][0])
+        steps = steps_of_computing()
         calls: dict[str, tuple[str, tuple[int, ...], int]] = {
             "threads": ("add", (1, 2), 20),
             "hosts": ("add", (1, 2), 20),

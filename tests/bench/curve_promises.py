@@ -17,7 +17,7 @@ PANELS = {
 }
 #: calls that are timed, of the last that make promises
 LAST = 50
-#: calls before them, so that both sides are awake
+#: calls before them, so that both sides are awake; and what each round begins with
 WARMING = 20
 #: promises of a pass at least: so often are few of them made anew
 PROMISES = 100
@@ -54,6 +54,11 @@ async def pended(addon: Addon, count: int) -> tuple[float, float]:
 
 def measure(note: Note, addons: dict[str, Addon], node: Measured, extent: Extent) -> None:
     """Measures each number of promises by every system in turn, one round."""
+    for addon in addons.values():
+        asyncio.run(pended(addon, WARMING))
+    for _ in range(WARMING):
+        node.ask(f"pend {LAST} {LAST}")
+        node.ask(f"settle {LAST}")
     for place in extent.of(PANELS["pend"]):
         for _ in range(max(1, PROMISES // place)):
             for system, addon in addons.items():

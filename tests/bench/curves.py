@@ -25,16 +25,20 @@ from measure import load, pretty, start_node
 PANELS = curve_values.PANELS | curve_calls.PANELS | curve_idle.PANELS | curve_promises.PANELS
 
 
-def measured(extent: Extent, seconds: float) -> Found:
-    """Returns what is measured in rounds: one, and more while the next one ends in time."""
+def measured(extent: Extent, seconds: float) -> tuple[Found, int]:
+    """Measures in rounds: one, and more while the next one ends in time.
+
+    Returns:
+        The best values, and the number of rounds.
+    """
     best = Best(PANELS)
     begun = time.monotonic()
-    longest = 0.0
-    while time.monotonic() - begun + longest < seconds or longest == 0:
+    rounds, longest = 0, 0.0
+    while rounds == 0 or time.monotonic() - begun + longest < seconds:
         start = time.monotonic()
         one_round(best, extent)
-        longest = max(longest, time.monotonic() - start)
-    return best.found
+        rounds, longest = rounds + 1, max(longest, time.monotonic() - start)
+    return best.found, rounds
 
 
 def one_round(best: Best, extent: Extent) -> None:
@@ -89,8 +93,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round of what is small")
     options = parser.parse_args()
     extent, seconds = (QUICK, 0.0) if options.quick else (FULL, options.seconds)
-    found = measured(extent, seconds)
-    sys.stdout.write(table(found))
+    found, rounds = measured(extent, seconds)
+    sys.stdout.write(f"{table(found)}the best of {rounds} rounds\n")
     if options.svg:
         options.svg.write_text(curve_picture.drawing(PANELS, found), encoding="utf-8")
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def in_node(source: str) -> Any:
 
 
 def test_quick_run_measures_and_draws_every_panel_in_every_system_that_it_applies_to() -> None:
-    found = curves.measured(QUICK, 0)
+    found, _ = curves.measured(QUICK, 0)
     systems = {key: {one for name, _, one in found if name == key} for key in curves.PANELS}
     for key, panel in curves.PANELS.items():
         expected = {"lanes", "own", "node"} | ({"caller"} if not panel.node_once else set())
@@ -135,20 +136,32 @@ def test_best_of_the_rounds_is_kept_and_what_has_no_logarithm_refused() -> None:
         best.note("times", 1, "own", 0.0)
 
 
-def test_fastest_pass_is_returned_and_a_long_call_is_made_once() -> None:
+def test_fastest_pass_is_returned_and_a_long_call_is_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, asked = [0.0], list[int]()
+    monkeypatch.setattr("curve_panels.time.perf_counter", lambda: clock[0])
+
+    def pass_of(*nanoseconds: float) -> Callable[[int], float]:
+        asked.clear()
+
+        def timed(times: int) -> float:
+            asked.append(times)
+            taken = nanoseconds[min(len(asked), len(nanoseconds)) - 1]
+            clock[0] += taken * times / 1e9
+            return taken
+
+        return timed
+
     extent = Extent(places=1, window=0, spent=1e-3)
-    asked = list[int]()
-
-    def timed(times: int) -> float:
-        asked.append(times)
-        return 50.0 if len(asked) == 3 else 100.0
-
-    assert extent.fastest(timed) == 50.0
     # As many as fill a fifth of the time, and no more than the limit.
-    assert asked[:2] == [1, 2000]
-    begun = asked.copy()
-    assert Extent(places=1, window=0, spent=0).fastest(timed) == 100.0
-    assert asked[len(begun) :] == [1]
+    assert extent.fastest(pass_of(1000, 500, 100)) == 100
+    assert asked[:4] == [1, 200, 400, 2000]
+    # A short call that was interrupted is made again.
+    assert extent.fastest(pass_of(2e6, 1000)) == 1000
+    assert len(asked) == 4
+    assert extent.fastest(pass_of(11e6, 1000)) == 11e6
+    assert asked == [1]
 
 
 @pytest.mark.parametrize(("seconds", "rounds"), [(0, 1), (21, 1), (33, 3), (150, 14)])
@@ -164,7 +177,7 @@ def test_rounds_end_within_the_time(
 
     monkeypatch.setattr(curves, "one_round", one_round)
     monkeypatch.setattr("curves.time.monotonic", lambda: clock[0])
-    curves.measured(QUICK, seconds)
+    assert curves.measured(QUICK, seconds) == ({}, rounds)
     assert len(made) == rounds
     assert rounds == 1 or clock[0] - 100 <= seconds
 
