@@ -112,6 +112,8 @@ pub struct Session {
     reminders: Cell<u32>,
     /// It was requested by the wake pipe alone.
     by_wake_pipe: Cell<bool>,
+    /// How often the home lane was full since something was sent on it.
+    flush_retries: Cell<u32>,
     served: Cell<u64>,
     asked: Cell<u64>,
     /// Dropped last: it frees the engine that the values above are of (I-23).

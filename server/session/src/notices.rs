@@ -20,8 +20,11 @@ use crate::marshal::Writable;
 const UNCAUGHT_MAX: usize = 256;
 /// A notice of more bytes never fits into the home lane.
 const NOTICE_BYTES_MAX: usize = 60 << 10;
-/// After this time the home lane is tried again.
-const FLUSH_RETRY: Duration = Duration::from_millis(10);
+/// After this time a full home lane is tried again. A client that reads needs about a millisecond for all
+/// that is in it.
+const FLUSH_RETRY: Duration = Duration::from_micros(250);
+/// How often that time doubles while the lane stays full: to 8 ms.
+const FLUSH_DOUBLINGS_MAX: u32 = 5;
 /// After this time without a frame, releases are sent in a notice of their own.
 const RELEASE_DELAY: Duration = Duration::from_millis(50);
 /// How many items, and how long, a turn runs before other calls are served.
@@ -150,9 +153,15 @@ impl Session {
     /// Sends what there is room for; returns how long the JS thread may sleep, without a limit if
     /// nothing is left.
     pub(super) fn flush_notices(&self) -> Option<Duration> {
+        let settled = self.settled.borrow().len();
         if self.has_notices() && !self.flush_notices_now() {
-            return Some(FLUSH_RETRY);
+            let is_read = self.settled.borrow().len() < settled;
+            let retries = if is_read { 0 } else { self.flush_retries.get() };
+            self.flush_retries
+                .set((retries + 1).min(FLUSH_DOUBLINGS_MAX));
+            return Some(FLUSH_RETRY * (1 << retries));
         }
+        self.flush_retries.set(0);
         let has_released = self.tables.remotes.borrow().has_released();
         has_released.then_some(RELEASE_DELAY)
     }

@@ -80,6 +80,7 @@ impl Session {
             announced_at: Cell::new(None),
             reminders: Cell::new(0),
             by_wake_pipe: Cell::new(false),
+            flush_retries: Cell::new(0),
             served: Cell::new(0),
             asked: Cell::new(0),
             _owner: owner,

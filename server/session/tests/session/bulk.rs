@@ -25,7 +25,9 @@ fn bulk(
         out.put_u32(rows);
         out.put_u32(width);
         out.put_count(values.len()).unwrap();
-        values.iter().for_each(|&value| out.int32(value));
+        for &value in values {
+            out.int32(value);
+        }
     })
 }
 

@@ -1,5 +1,6 @@
 //! A scripted client: asks the host and answers its callbacks.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -437,7 +438,7 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
                 let place = reader.take_u32().unwrap();
                 let is_thrown = reader.take_bool().unwrap();
                 let value = tree::text(reader);
-                text += &format!(", {place} {is_thrown} {value}");
+                write!(text, ", {place} {is_thrown} {value}").unwrap();
             }
             text
         }
