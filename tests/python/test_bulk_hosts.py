@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 
 import pytest
 from conftest import addon_path
 from napi_python import (
     AddonCrashed,
+    ExportReference,
     JSError,
     StaleHandleError,
     aio,
@@ -36,6 +38,14 @@ def test_objects_of_an_ended_host_are_stale() -> None:
         host(addon).restart()
         with pytest.raises(StaleHandleError):
             list(results)
+
+
+def test_reference_to_an_export_is_called() -> None:
+    with load_addon(addon_path("bench")) as addon:
+        pickled = pickle.dumps(addon.add)
+        referred = pickle.loads(pickled)
+        assert isinstance(referred, ExportReference)
+        assert list(bulk(referred, [(1, 2), (3, 4)], star=True)) == [3, 7]
 
 
 def test_rows_can_be_called_without_blocking_the_loop() -> None:

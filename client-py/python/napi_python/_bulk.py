@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, f
 
 from napi_python._aio import aio
 from napi_python._native import Addon, JSClass, JSFunction, _call_rows
+from napi_python._references import ExportReference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -105,7 +106,8 @@ def bulk(
     crashes, their results are lost.
 
     Args:
-        function: A function, method or class of an addon, or `operator.attrgetter` of one name.
+        function: A function, method or class of an addon, a reference to one, or
+            `operator.attrgetter` of one name.
         rows: The argument of each call; with `star`, the arguments.
         star: Whether each row is an iterable of arguments.
         return_exceptions: Whether an exception of a call becomes its result. Otherwise it is raised
@@ -122,6 +124,9 @@ def bulk(
             raise TypeError("star=True is for calls: operator.attrgetter reads one object a row")
     elif isinstance(function, (JSFunction, JSClass, Addon)):
         target = function
+    elif isinstance(function, ExportReference):
+        # It is opened by its first row, as by a call.
+        target = function
     else:
         kind = type(function).__name__
         raise TypeError(
@@ -136,6 +141,11 @@ def _attribute_of(getter: operator.attrgetter[Any]) -> str:
     if len(names) != 1 or "." in names[0]:
         raise ValueError("bulk() reads one attribute: operator.attrgetter of a name without dots")
     return names[0]
+
+
+def _meant(target: object) -> object:
+    """Returns the export that is meant by a reference, which it opens."""
+    return target._target() if isinstance(target, ExportReference) else target  # noqa: SLF001
 
 
 def _chunks(
@@ -160,7 +170,7 @@ def _chunks(
         if not waiting:
             break
         chunk = tuple(waiting[:size])
-        results, failures = _call_rows(target, chunk, star, not return_exceptions)
+        results, failures = _call_rows(_meant(target), chunk, star, not return_exceptions)
         if failures and not return_exceptions:
             yield results
             raise failures[0][1]

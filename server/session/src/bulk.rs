@@ -46,7 +46,7 @@ impl Session {
         }
         let row = |place: usize| &values[place * width..][..width];
         let answer = self.serve_rows(&operation, stops, rows, row);
-        // The client needs to know which objects in it were changed.
+        // They are dropped once the reply is sent, as those of a call.
         level.objects.borrow_mut().arguments = values;
         answer
     }
