@@ -324,13 +324,17 @@ class Frames:
                 lambda: asyncio.run(_awaited(value)),
             )
         elif isinstance(value, Buffer):
-            data = memoryview(value).cast("B")[:READ_MAX]
+
+            def data() -> memoryview:
+                # An operation before may have released it: it can be there more than once.
+                return memoryview(value).cast("B")[:READ_MAX]
+
             own = (
-                lambda: bytes(data),
-                lambda: data.hex()[:9],
+                lambda: bytes(data()),
+                lambda: data().hex()[:9],
                 lambda: len(value),
                 lambda: value[:1],
-                lambda: value[:READ_MAX] == data,
+                lambda: value[:READ_MAX] == data(),
                 lambda: str(value[:READ_MAX].decode("utf-8", "replace")),
                 lambda: value.release(),
                 lambda: written(value),
