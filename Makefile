@@ -50,7 +50,7 @@ bench: package addons $(WORK)/npm ## Measures against Node in process: tables of
 wheel: package addons $(WORK)/npm $(WORK)/wheel/tools ## Builds an sdist, and a wheel from it for every Linux with glibc 2.28, into dist/, and tests both.
 	rm -rf dist
 	CARGO_TARGET_DIR=$(CURDIR)/target $(WORK)/wheel/bin/python -m build -C glibc=$(WHEEL_GLIBC) --outdir dist .
-	$(BIN)/python -m pytest tests/wheel --dist dist
+	NAPI_PYTHON_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/wheel
 
 site: package ## Builds the documentation as a site: .work/site.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

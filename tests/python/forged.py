@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import socket
 import struct
 import sys
@@ -23,8 +24,11 @@ RELEASES, WRITE_BACK = 1, 2
 REQUEST, REPLY, FAILURE, NOTICE = 1, 2, 3, 4
 TURN, RING, SETTLED, HOME_LANE = 12, 64, 65, 0
 
-PROTOCOL = 7
-#: the first message of each side, without the build: `Hello` in protocol/src/handshake.rs
+_HANDSHAKE = Path(__file__).resolve().parents[2] / "protocol" / "src" / "handshake.rs"
+_NUMBER = re.search(r"const PROTOCOL: u32 = (\d+);", _HANDSHAKE.read_text("utf-8"))
+assert _NUMBER is not None
+PROTOCOL = int(_NUMBER[1])
+#: the first message of each side, without the build: `Hello` there
 HELLO = b"NAPIHOSTD" + struct.pack("<IB", PROTOCOL, 0) + bytes(64)
 #: bytes of the handover after the hello, see protocol/src/handover.rs
 RECORD_BYTES = 16

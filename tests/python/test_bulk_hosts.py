@@ -43,9 +43,11 @@ def test_objects_of_an_ended_host_are_stale() -> None:
 def test_reference_to_an_export_is_called() -> None:
     with load_addon(addon_path("bench")) as addon:
         pickled = pickle.dumps(addon.add)
-        referred = pickle.loads(pickled)
-        assert isinstance(referred, ExportReference)
-        assert list(bulk(referred, [(1, 2), (3, 4)], star=True)) == [3, 7]
+    # The original is closed: the reference opens the addon again.
+    referred = pickle.loads(pickled)
+    assert isinstance(referred, ExportReference)
+    assert list(bulk(referred, [(1, 2), (3, 4)], star=True)) == [3, 7]
+    host(referred).close()
 
 
 def test_rows_can_be_called_without_blocking_the_loop() -> None:
@@ -56,6 +58,8 @@ def test_rows_can_be_called_without_blocking_the_loop() -> None:
             assert found == [n + 1 for n in range(3000)]
             results = await aio(bulk)(addon.add, rows, star=True)
             assert [result async for result in results] == found
+            with pytest.raises(RuntimeError, match="not by both"):
+                next(results)
             fail = host(addon).run_script(
                 "(x) => { if (x === 2) throw new Error('two'); return x; }"
             )

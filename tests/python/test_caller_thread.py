@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+import types
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from napi_python import (
     deadline,
     host,
     load_addon,
+    register,
     open_host,
     require,
 )
@@ -616,6 +618,25 @@ def test_addon_may_be_closed_in_a_callback_without_a_frame() -> None:
         call(lambda _: host(addon).close())
     with pytest.raises(AddonError, match="closed"):
         call(lambda x: x)
+
+
+def test_converters_apply_to_calls_without_a_frame() -> None:
+    class Own:
+        def method(self) -> int:
+            return 1
+
+    def function() -> int:
+        return 2
+
+    with load("primitive") as addon:
+        kind = host(addon).run_script("(f) => typeof f === 'function' ? f() : f")
+        assert (kind(Own().method), kind(function)) == (1, 2)
+        register(types.MethodType, lambda _: "converted")
+        try:
+            assert (kind(Own().method), kind(function)) == ("converted", 2)
+        finally:
+            register(types.MethodType, None)
+        assert (kind(Own().method), kind(function)) == (1, 2)
 
 
 def test_sessions_of_one_thread_call_each_other_without_frames() -> None:

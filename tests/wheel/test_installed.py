@@ -12,6 +12,8 @@ import pytest
 from document_blocks import ROOT
 from modes import addon_path
 
+pytest_plugins = "built"
+
 PAGES = (ROOT / "README.md", ROOT / "client-py" / "README.md")
 BLOCKS = [
     block

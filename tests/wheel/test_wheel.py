@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from document_blocks import ROOT
 
+pytest_plugins = "built"
+
 POLICY = "manylinux_2_28_x86_64"
 BUILT = (
     "napi_python/_native.abi3.so",

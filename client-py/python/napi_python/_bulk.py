@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, final, overload
+import sys
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    Self,
+    TypeGuard,
+    TypeVar,
+    final,
+    overload,
+)
 
 from napi_python._aio import aio
 from napi_python._native import Addon, JSClass, JSFunction, _call_rows
-from napi_python._references import ExportReference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from napi_python._references import ExportReference
 
 _R = TypeVar("_R")
 _R_co = TypeVar("_R_co", covariant=True)
@@ -30,11 +43,19 @@ class BulkResults(Generic[_R_co]):
     def __init__(self, chunks: Generator[list[Any], None, None]) -> None:
         """Reads the results of messages."""
         self._chunks = chunks
-        self._ready: Iterator[_R_co] = iter(())
+        self._results: Iterator[_R_co] = itertools.chain.from_iterable(chunks)
+        self._ready: Iterator[_R_co] | None = None
 
-    def __iter__(self) -> Self:
-        """Returns itself."""
-        return self
+    def __iter__(self) -> Iterator[_R_co]:
+        """Returns an iterator over the results that were not read yet.
+
+        Raises:
+            RuntimeError: They are read by `async for`.
+
+        """
+        if self._ready is not None:
+            raise RuntimeError("results of bulk() are read by for or by async for, not by both")
+        return self._results
 
     def __next__(self) -> _R_co:
         """Returns the next result; calls further rows if there is none yet.
@@ -43,13 +64,7 @@ class BulkResults(Generic[_R_co]):
             Exception: What the function raised, at the place of its result.
 
         """
-        for result in self._ready:
-            return result
-        for chunk in self._chunks:
-            self._ready = iter(chunk)
-            for result in self._ready:
-                return result
-        raise StopIteration
+        return next(iter(self))
 
     def __aiter__(self) -> Self:
         """Returns itself."""
@@ -57,6 +72,8 @@ class BulkResults(Generic[_R_co]):
 
     async def __anext__(self) -> _R_co:
         """Returns the next result; rows are called in a thread, as by `aio`."""
+        if self._ready is None:
+            self._ready = iter(())
         while True:
             for result in self._ready:
                 return result
@@ -124,7 +141,7 @@ def bulk(
             raise TypeError("star=True is for calls: operator.attrgetter reads one object a row")
     elif isinstance(function, (JSFunction, JSClass, Addon)):
         target = function
-    elif isinstance(function, ExportReference):
+    elif _is_reference(function):
         # It is opened by its first row, as by a call.
         target = function
     else:
@@ -143,9 +160,15 @@ def _attribute_of(getter: operator.attrgetter[Any]) -> str:
     return names[0]
 
 
+def _is_reference(value: object) -> TypeGuard[ExportReference]:
+    # Its module registers a converter, which has a price: it is not imported for this.
+    module = sys.modules.get("napi_python._references")
+    return module is not None and isinstance(value, module.ExportReference)
+
+
 def _meant(target: object) -> object:
     """Returns the export that is meant by a reference, which it opens."""
-    return target._target() if isinstance(target, ExportReference) else target  # noqa: SLF001
+    return target._target() if _is_reference(target) else target  # noqa: SLF001 - of this package
 
 
 def _chunks(

@@ -46,11 +46,10 @@ pub(super) fn form(value: &Bound<'_, PyAny>) -> PyResult<CallableForm> {
 pub(crate) fn callable_form(value: &Bound<'_, PyAny>) -> Option<CallableForm> {
     let names = Names::get(value.py()).ok()?;
     let class = value.get_type_ptr().cast();
-    let is_plain = class == names.function.as_ptr() || class == names.method.as_ptr();
-    if !is_plain || !names.converters.bind(value.py()).is_empty() {
-        return None;
-    }
-    form(value).ok()
+    // No converter can be registered for functions.
+    let is_plain = class == names.function.as_ptr()
+        || (class == names.method.as_ptr() && names.converters.bind(value.py()).is_empty());
+    is_plain.then(|| form(value).ok()).flatten()
 }
 
 /// The form of an object of the type `types.FunctionType`.

@@ -1,7 +1,12 @@
-"""Options of the tests of a wheel, which `make wheel` runs when it has built one."""
+"""What the tests of a wheel are given: `make wheel` says by variables where it has built one.
+
+This is a plugin and no `conftest.py`: processes that a test starts find the one of `tests/python`
+by that name.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,44 +14,37 @@ import bare
 import pytest
 from document_blocks import ROOT
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the options that say what is tested."""
-    parser.addoption("--dist", type=Path, help="the folder with the wheel and the sdist to test")
-    parser.addoption(
-        "--tools",
-        type=Path,
-        default=ROOT / ".work" / "wheel" / "bin",
-        help="the folder with auditwheel and twine",
-    )
+#: The folder with the wheel and the sdist to test.
+DIST = "NAPI_PYTHON_DIST"
+#: The folder with auditwheel and twine.
+TOOLS = ROOT / ".work" / "wheel" / "bin"
 
 
-def _only(config: pytest.Config, pattern: str) -> Path:
-    folder: Path | None = config.getoption("--dist")
-    if folder is None:
+def _only(pattern: str) -> Path:
+    if DIST not in os.environ:
         pytest.skip("no wheel to test: make wheel builds one and runs this")
-    found = sorted(folder.absolute().glob(pattern))
+    folder = Path(os.environ[DIST]).absolute()
+    found = sorted(folder.glob(pattern))
     assert len(found) == 1, f"{folder} has {[path.name for path in found]} as {pattern}"
     return found[0]
 
 
 @pytest.fixture(scope="session")
-def wheel(pytestconfig: pytest.Config) -> Path:
+def wheel() -> Path:
     """The wheel."""
-    return _only(pytestconfig, "*.whl")
+    return _only("*.whl")
 
 
 @pytest.fixture(scope="session")
-def sdist(pytestconfig: pytest.Config) -> Path:
+def sdist() -> Path:
     """The source distribution."""
-    return _only(pytestconfig, "*.tar.gz")
+    return _only("*.tar.gz")
 
 
 @pytest.fixture(scope="session")
-def tools(pytestconfig: pytest.Config) -> Path:
+def tools() -> Path:
     """The folder with the programs of `requirements.txt`."""
-    folder: Path = pytestconfig.getoption("--tools").absolute()
-    return folder
+    return TOOLS
 
 
 @pytest.fixture(scope="module", params=bare.VERSIONS)
