@@ -27,8 +27,8 @@ from napi_python import (
     deadline,
     host,
     load_addon,
-    register,
     open_host,
+    register,
     require,
 )
 
