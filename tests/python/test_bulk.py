@@ -43,12 +43,6 @@ def calls(addon: Addon) -> int:
     return served
 
 
-def calls_of(js: Script) -> int:
-    """Returns the same of the host of `js`."""
-    served: int = js.__self__.stats()["calls"]  # type: ignore[attr-defined]
-    return served
-
-
 def test_results_are_those_of_single_calls(js: Script) -> None:
     double = js("(x) => x * 2")
     rows = range(10_000)
@@ -263,16 +257,16 @@ def test_calls_in_callbacks_and_bulk_inside_of_bulk(js: Script) -> None:
     assert results == [n * (n - 1) for n in range(20)]
 
 
-def test_large_results_and_rows_are_split(js: Script) -> None:
+def test_large_results_and_rows_are_split(js: Script, addon: Addon) -> None:
     text = js("(() => { const s = 'x'.repeat(1 << 20); return () => s })()")
-    before = calls_of(js)
+    before = calls(addon)
     assert sum(len(result) for result in bulk(text, [()] * 40, star=True)) == 40 << 20
-    assert calls_of(js) - before >= 20
+    assert calls(addon) - before >= 20
     size = js("(s) => s === 1 ? 1 : s.length")
     big = "y" * (1 << 20)
-    before = calls_of(js)
+    before = calls(addon)
     assert list(bulk(size, [1] * 5000 + [big] * 40)) == [1] * 5000 + [1 << 20] * 40
-    assert calls_of(js) - before >= 40
+    assert calls(addon) - before >= 40
 
 
 def test_slow_rows_are_returned_early() -> None:

@@ -139,10 +139,8 @@ def bulk(
         target: object = _attribute_of(function)
         if star:
             raise TypeError("star=True is for calls: operator.attrgetter reads one object a row")
-    elif isinstance(function, (JSFunction, JSClass, Addon)):
-        target = function
-    elif _is_reference(function):
-        # It is opened by its first row, as by a call.
+    elif isinstance(function, (JSFunction, JSClass, Addon)) or _is_reference(function):
+        # A reference is opened by its first row, as by a call.
         target = function
     else:
         kind = type(function).__name__
