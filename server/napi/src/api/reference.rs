@@ -66,7 +66,7 @@ pub(crate) fn fast_delete(cx: &Cx, reference: napi_ref) -> Option<NapiResult> {
         return None;
     }
     pins.fast_remove(address);
-    if let Hold::Strong(value) = references.remove(reference.0)?.hold {
+    if let Hold::Strong(value) = references.fast_remove(reference.0)?.hold {
         value.release_shared();
     }
     Some(Ok(()))

@@ -158,6 +158,14 @@ impl<T> Slots<T> {
     #[must_use]
     #[inline]
     pub(crate) fn remove(&mut self, id: usize) -> Option<T> {
+        self.fast_remove(id)
+    }
+
+    /// [`Self::remove`], for fast paths: returned through memory, what is removed would be read before the
+    /// processor has written it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the fast path calls no function")]
+    pub(crate) fn fast_remove(&mut self, id: usize) -> Option<T> {
         let (generation, index) = unpack(self.kind, id)?;
         let slot = self.entries.get_mut(index as usize)?;
         if slot.generation != generation || matches!(slot.content, Content::Free { .. }) {
