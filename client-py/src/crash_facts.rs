@@ -43,6 +43,11 @@ pub(crate) fn facts<'py>(py: Python<'py>, report: &ExitReport) -> PyResult<Facts
         let modules: PyResult<Vec<_>> = modules.iter().map(|each| module(py, each)).collect();
         facts.set("modules", modules?)?;
     }
+    let core_file = report.core_file.as_deref();
+    facts.set(
+        "core_file",
+        core_file.map(|path| path.to_string_lossy().into_owned()),
+    )?;
     facts.set("confinement", report.confinement.clone())?;
     facts.set("stderr", report.stderr_tail.as_str())?;
     if let Some(used) = report.usage {

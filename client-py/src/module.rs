@@ -110,7 +110,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, log, on_start, sandbox, opening))]
+#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, core_file, log, on_start, sandbox, opening))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -134,6 +134,7 @@ fn _open<'py>(
     unsolicited_cpu: f64,
     nested_threads: bool,
     debug: bool,
+    core_file: Option<PathBuf>,
     log: u32,
     on_start: Option<Py<PyAny>>,
     sandbox: Option<Bound<'py, PyAny>>,
@@ -227,6 +228,7 @@ fn _open<'py>(
     options.start_timeout = start_timeout;
     options.nested_threads = nested_threads;
     options.debug = debug;
+    options.core_file = core_file;
     options.log = output::level_of_host(log);
     addon.connect(options, object.as_any())?;
     lifecycle::register(&addon);

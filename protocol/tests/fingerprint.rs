@@ -91,6 +91,7 @@ fn setup(policy: PolicyName) -> ClientMessage {
         log: LogLevel::Debug,
         nested_threads: true,
         debug: false,
+        core_folder: Some(b"/c".to_vec()),
         confinement: Some(Box::new(Confinement {
             policy,
             read: vec![b"/r".to_vec()],

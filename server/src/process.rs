@@ -13,7 +13,7 @@ use hostd_control::{Opened, Running, Surroundings, handshake, logs, open};
 use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::control::{self, HostMessage};
 use hostd_protocol::handover::Role;
-use hostd_sandbox::SingleThreaded;
+use hostd_sandbox::{SingleThreaded, core_file};
 use hostd_session::Ended;
 
 use crate::client_process::{client, kill_this_process};
@@ -32,7 +32,7 @@ pub fn run(parent: u32) -> anyhow::Result<()> {
     hostd_sandbox::die_with_parent(parent)?;
     hostd_sandbox::own_session()?;
     hostd_sandbox::reset_signals(&alone)?;
-    hostd_sandbox::no_core_dumps()?;
+    core_file::suspend()?;
     hostd_sandbox::keep_freed_memory(&alone);
     let control = hostd_sandbox::take_control_socket(&alone).context(
         "the control socket is missing; sessions are started by load_addon(), not by hand",
@@ -56,6 +56,10 @@ fn serve(
     {
         hostd_session::fault::is_generation(setup.generation.0);
         hostd_session::fault::read("setup", hostd_session::fault::Place::Read);
+    }
+    match &setup.core_folder {
+        Some(folder) => core_file::allow(folder.clone())?,
+        None => core_file::forbid()?,
     }
     let client = client(&stream)?;
     let (mut tightening, mut report, mut memory_limit) = (None, None, None);

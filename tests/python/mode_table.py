@@ -59,8 +59,8 @@ LEFT_OUT: Final = {
 #: The files that run as they are: why, and which.
 AS_THEY_ARE: Final = {
     "it is about the end of a process, its start, or what the system does to it": """
-        test_cgroup test_clock test_counts test_crash test_crash_document test_crash_report
-        test_ends test_exit
+        test_cgroup test_clock test_core_file test_counts test_crash test_crash_document
+        test_crash_report test_ends test_exit
         test_exits test_failing_allocations test_faults test_fork test_hostile_answers
         test_hostile_frames test_hostile_memory test_import test_interrupts test_kills
         test_little_memory test_many_addons test_memory test_memory_errors test_mixed_load

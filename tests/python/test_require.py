@@ -121,6 +121,11 @@ def test_module_by_its_path(project: Write) -> None:
         assert own.sum == 42
 
 
+def test_option_that_does_not_exist_is_named() -> None:
+    with pytest.raises(TypeError, match="there is no option 'sandbx': load_addon"):
+        require("node:path", sandbx="none")  # type: ignore[call-arg]
+
+
 def test_module_of_node() -> None:
     with require("node:path") as path:
         assert path.join("a", "..", "b") == "b"

@@ -14,6 +14,7 @@ use crate::options::HostConfig;
 pub(crate) fn setup(
     options: &HostConfig,
     generation: Generation,
+    core_folder: Option<Vec<u8>>,
     confinement: Option<Box<Confinement>>,
 ) -> Setup {
     Setup {
@@ -23,6 +24,7 @@ pub(crate) fn setup(
         log: options.log,
         nested_threads: options.nested_threads,
         debug: options.debug,
+        core_folder,
         confinement,
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn supervise(
         ended,
         caller,
     } = begun;
-    let setup = setup(&options, generation, None);
+    let setup = setup(&options, generation, None, None);
     let greeted = greet(control, &options, setup, std::process::id());
     match timeout(options.start_timeout, greeted).await {
         Ok(Ok((stream, _, _, shares_memory))) => {

@@ -24,6 +24,7 @@ mod classify;
 mod client;
 mod conversation;
 mod copy;
+mod core_file;
 mod crash;
 mod crash_budget;
 pub mod deadline;

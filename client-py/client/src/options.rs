@@ -48,6 +48,8 @@ pub struct HostConfig {
     pub nested_threads: bool,
     /// Whether the host reports misuse of Node-API and leaks of the addon. Slow.
     pub debug: bool,
+    /// Where the core file of a crash is put, if one is wanted.
+    pub core_file: Option<PathBuf>,
     /// The lowest level of host log messages that are wanted.
     pub log: LogLevel,
     /// Receives what happens to the host.
@@ -90,6 +92,7 @@ impl HostConfig {
             restart: RestartMode::OnCrash,
             nested_threads: false,
             debug: false,
+            core_file: None,
             log: LogLevel::Info,
             events,
             on_start: None,

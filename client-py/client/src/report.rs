@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -42,6 +43,8 @@ pub struct ExitReport {
     pub registers: Option<Vec<(&'static str, u64)>>,
     /// The files of which code was mapped, by address.
     pub modules: Option<Vec<LoadedFile>>,
+    /// The core file that it has left, at the place that the user has named.
+    pub core_file: Option<PathBuf>,
     /// What confined it, as `mechanism=state`, in the order in which it was applied.
     pub confinement: Vec<String>,
     /// The last it wrote to its standard error, at most 64 KiB.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hostd_protocol::carrier::socket::{Connection, ControlStream, Outbox};
 use hostd_protocol::confinement::{Applied, Confinement};
-use hostd_protocol::control::HostMessage;
+use hostd_protocol::control::{HostMessage, LogLevel};
 use hostd_protocol::error::ProtocolError;
 use hostd_protocol::ids::Generation;
 use tokio::runtime::{Builder, Handle};
@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use crate::attest::host_of;
 use crate::background;
 use crate::cause::Kill;
+use crate::core_file::CoreFolder;
 use crate::crash_budget::CrashBudget;
 use crate::error::SpawnError;
 use crate::events::OutputStream;
@@ -129,12 +130,19 @@ async fn supervise(
             return;
         }
     };
-    let confinement = confinement(&options, launched.scratch.as_ref());
+    let mut confinement = confinement(&options, launched.scratch.as_ref());
     let process = launched.started;
+    let core = core_folder(&options);
+    let core_folder = core.as_ref().map(CoreFolder::bytes);
+    if let Some(confinement) = &mut confinement {
+        confinement.write.extend(core_folder.clone());
+    }
+    let core = core.map(|core| (core, Arc::clone(&options.events)));
     let output = |pipe, stream| OutputReader::read(pipe, stream, Arc::clone(&options.events));
     let mut host = WatchedProcess {
         applied: Applied::new(),
         bounds: None,
+        core,
         scratch: launched.scratch,
         unsaved: launched.unsaved,
         process: Arc::new(process.process),
@@ -145,7 +153,7 @@ async fn supervise(
         stdout: output(process.stdout, OutputStream::Stdout),
         stderr: output(process.stderr, OutputStream::Stderr),
     };
-    let setup = setup(&options, generation, confinement);
+    let setup = setup(&options, generation, core_folder, confinement);
     let greeted = greet(process.control, &options, setup, host.process.pid);
     let refused = match timeout(options.start_timeout, greeted).await {
         Ok(Ok((stream, applied, bounds, shares_memory))) => {
@@ -203,6 +211,16 @@ fn confinement(options: &HostConfig, scratch: Option<&ScratchFolder>) -> Option<
         confinement.scratch = Some(scratch.path().as_os_str().as_bytes().to_vec());
     }
     Some(confinement)
+}
+
+/// The folder of the core file of a host, if one is wanted. If it cannot be made, that is logged.
+fn core_folder(options: &HostConfig) -> Option<CoreFolder> {
+    CoreFolder::new(options.core_file.clone()?)
+        .inspect_err(|error| {
+            let message = format!("the process will leave no core file: {error}");
+            options.events.log(LogLevel::Warn, "client", &message);
+        })
+        .ok()
 }
 
 /// Watches a host that serves until it has ended, and makes its exit report.

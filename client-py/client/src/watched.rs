@@ -20,7 +20,9 @@ use crate::attach::StatusPipe;
 use crate::background;
 use crate::cache::Unsaved;
 use crate::classify::Evidence;
+use crate::core_file::CoreFolder;
 use crate::crash::{self, CrashPage, Findings, escape};
+use crate::events::HostEvents;
 use crate::memory::KernelMemory;
 use crate::output::OutputReader;
 use crate::reap::{ReapOutcome, StartRecord};
@@ -43,6 +45,8 @@ pub(crate) struct WatchedProcess {
     pub(crate) applied: Applied,
     pub(crate) bounds: Option<Bounds>,
     pub(crate) scratch: Option<ScratchFolder>,
+    /// The folder of its core file, if a crash is to leave one, and what is told if that fails.
+    pub(crate) core: Option<(CoreFolder, Arc<dyn HostEvents>)>,
     /// Its cache folder, until its instance takes that.
     pub(crate) unsaved: Option<Unsaved>,
     pub(crate) process: Arc<Process>,
@@ -92,6 +96,14 @@ impl WatchedProcess {
             Some(status) => server_status(status).await,
         };
         let (signal, exit_code) = ended.status();
+        let core_file = match self.core.take() {
+            // It may be large: other hosts must not wait for it.
+            Some((core, events)) => {
+                let kept = background::run(move || core.keep(&*events)).await;
+                kept.ok().flatten()
+            }
+            None => None,
+        };
         if let Some(scratch) = self.scratch.take() {
             let removed = scratch.remove();
             let removed = tokio::spawn(removed);
@@ -137,6 +149,7 @@ impl WatchedProcess {
             stdout_tail: self.stdout.tail(),
             usage,
             expected,
+            core_file,
             confinement: self.applied.iter().map(state).collect(),
             ..findings.report
         }

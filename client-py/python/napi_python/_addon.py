@@ -23,6 +23,25 @@ HOST_VARIABLE = "NAPI_PYTHON_HOSTD"
 _SHORT = 100
 # Whether every addon is loaded in debug mode; set by the pytest fixture during its test.
 debug_everywhere = False
+# The options that are not given, as `load_addon` describes them.
+_DEFAULTS: HostOptions = {
+    "isolated": True,
+    "thread": "own",
+    "sandbox": None,
+    "remote": None,
+    "restart": None,
+    "env": None,
+    "address": None,
+    "carrier": "auto",
+    "start_timeout": 10.0,
+    "timeout": None,
+    "max_values": 1 << 26,
+    "unsolicited_cpu": 0.25,
+    "nested_threads": False,
+    "on_start": None,
+    "debug": False,
+    "core_file": None,
+}
 
 
 def _host_binary() -> str:
@@ -77,23 +96,26 @@ def _library() -> str:
     return _bundled("libhostd_library.so")
 
 
-def _check_in_process(thread: str, **given: object) -> None:
-    """Refuses options that need a process of its own; `given` are those that were set, or None."""
-    for name, value in given.items():
+def _check_in_process(given: HostOptions) -> None:
+    """Refuses options that need a process of its own."""
+    confining = None if given["sandbox"] == "none" else given["sandbox"]
+    names = ("restart", "env", "address", "core_file")
+    values = (given["restart"], given["env"], given["address"], given["core_file"])
+    for name, value in [("sandbox", confining), *zip(names, values, strict=True)]:
         if value is not None:
             text = (
                 f"{name}={value!r} needs a process of its own, and isolated=False runs the addon "
                 f"in this one: leave out {name}=, or isolated=False"
             )
             raise ValueError(text)
-    if thread not in ("own", "caller"):
-        raise ValueError(f"thread must be 'own' or 'caller', got {thread!r}")
+    if given["thread"] not in ("own", "caller"):
+        raise ValueError(f"thread must be 'own' or 'caller', got {given['thread']!r}")
 
 
-def _check_numbers(
-    start_timeout: float, timeout: float | None, max_values: int, unsolicited_cpu: float
-) -> None:
+def _check_numbers(given: HostOptions) -> None:
     """Refuses numbers that are out of their range."""
+    start_timeout, timeout = given["start_timeout"], given["timeout"]
+    max_values, unsolicited_cpu = given["max_values"], given["unsolicited_cpu"]
     if not start_timeout > 0:
         raise ValueError(f"start_timeout must be > 0 seconds, got {start_timeout!r}")
     if timeout is not None and not timeout > 0:
@@ -123,6 +145,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     nested_threads: bool = False,
     on_start: Callable[[_native.Addon], object] | None = None,
     debug: bool = False,
+    core_file: str | os.PathLike[str] | None = None,
 ) -> _native.Addon:
     """Loads a Node-API addon, in a process of its own, and returns its exports.
 
@@ -130,7 +153,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         path: The `.node` file.
         isolated: Whether the addon gets a process of its own. False runs it in this process, for
             addons that are trusted: a crash of it ends the program. Then `restart`, `env`,
-            `address` and any `sandbox` but "none" cannot be given. See docs/modes.md.
+            `address`, `core_file` and any `sandbox` but "none" cannot be given. See docs/modes.md.
         thread: With isolated=False, where its JavaScript and its functions run: on a thread of
             their own ("own"), which any thread of the program may call, or on the thread that
             loads it ("caller"): its calls run there directly, and other threads that call it get
@@ -169,6 +192,9 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
             that started it raises that exception.
         debug: Whether misuse of Node-API and leaks are reported to the logger `napi_python.host`,
             with native stacks. Slow. See docs/debug.md.
+        core_file: Where the core file is put that the kernel writes when the process crashes, for
+            debuggers; a file of this name is replaced. It contains the memory of the process, and
+            its sandbox permits other processes of this user to inspect it then. See docs/debug.md.
 
     Raises:
         LoadError: The file is not an addon, or cannot be loaded.
@@ -197,6 +223,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         nested_threads=nested_threads,
         on_start=on_start,
         debug=debug,
+        core_file=core_file,
     )
 
 
@@ -224,35 +251,33 @@ class Opening:
 def open_addon(
     path: str, module: tuple[str | None, str] | None, label: str, **options: Unpack[HostOptions]
 ) -> _native.Addon:
-    """Starts a host that loads the addon `path`, or the module of a name and a folder."""
-    return _open(path, module, label, Opening(path, module, label, options), **options)
+    """Starts a host that loads the addon `path`, or the module of a name and a folder.
+
+    Raises:
+        TypeError: There is no such option.
+
+    """
+    unknown = options.keys() - _DEFAULTS.keys()
+    if unknown:
+        raise TypeError(f"there is no option {min(unknown)!r}: load_addon() lists them")
+    opening = Opening(path, module, label, options)
+    return _open(path, module, label, opening, {**_DEFAULTS, **options})
 
 
-def _open(  # noqa: PLR0913 - all but the first are options
+def _open(
     path: str,
     module: tuple[str | None, str] | None,
     label: str,
     opening: Opening,
-    *,
-    isolated: bool = True,
-    thread: Literal["own", "caller"] = "own",
-    sandbox: Literal["default", "strict", "none"] | Sandbox | None = None,
-    remote: Literal["public", "exposed"] | None = None,
-    restart: Literal["on-crash", "never"] | RestartPolicy | None = None,
-    env: Mapping[str, str] | None = None,
-    address: str | os.PathLike[str] | None = None,
-    carrier: Literal["auto", "lanes", "socket"] = "auto",
-    start_timeout: float = 10.0,
-    timeout: float | None = None,
-    max_values: int = 1 << 26,
-    unsolicited_cpu: float = 0.25,
-    nested_threads: bool = False,
-    on_start: Callable[[_native.Addon], object] | None = None,
-    debug: bool = False,
+    given: HostOptions,
 ) -> _native.Addon:
+    """Checks the options, of which all are given, and starts the host."""
+    isolated, thread, sandbox = given["isolated"], given["thread"], given["sandbox"]
+    remote, restart, address = given["remote"], given["restart"], given["address"]
+    start_timeout, timeout = given["start_timeout"], given["timeout"]
+    core_file = given["core_file"]
     if not isolated:
-        confining = None if sandbox == "none" else sandbox
-        _check_in_process(thread, sandbox=confining, restart=restart, env=env, address=address)
+        _check_in_process(given)
         sandbox, restart = "none", "never"
     elif thread != "own":
         raise ValueError(f"thread={thread!r} needs isolated=False")
@@ -263,10 +288,10 @@ def _open(  # noqa: PLR0913 - all but the first are options
     numbers, policy = _restart.native("on-crash" if restart is None else restart)
     if not isolated:
         policy = "it ran in this process; host(addon).restart() starts it anew"
-    if carrier not in ("auto", "lanes", "socket"):
-        raise ValueError(f"carrier must be 'auto', 'lanes' or 'socket', got {carrier!r}")
-    _check_numbers(start_timeout, timeout, max_values, unsolicited_cpu)
-    env = _environment_of(confined, env, address)
+    if given["carrier"] not in ("auto", "lanes", "socket"):
+        raise ValueError(f"carrier must be 'auto', 'lanes' or 'socket', got {given['carrier']!r}")
+    _check_numbers(given)
+    env = _environment_of(confined, given["env"], address)
     return _native._open(  # noqa: SLF001 - of this package
         path,
         module=module,
@@ -278,15 +303,16 @@ def _open(  # noqa: PLR0913 - all but the first are options
         policy=policy,
         env=None if env is None else list(env.items()),
         address=None if address is None else _socket(address),
-        carrier=carrier,
+        carrier=given["carrier"],
         start_timeout=float(start_timeout),
         timeout=None if timeout is None else float(timeout),
-        max_values=max_values,
-        unsolicited_cpu=float(unsolicited_cpu),
-        nested_threads=bool(nested_threads),
-        debug=bool(debug or debug_everywhere),
+        max_values=given["max_values"],
+        unsolicited_cpu=float(given["unsolicited_cpu"]),
+        nested_threads=bool(given["nested_threads"]),
+        debug=bool(given["debug"] or debug_everywhere),
+        core_file=None if core_file is None else _core_path(core_file),
         log=_log_level(),
-        on_start=on_start,
+        on_start=given["on_start"],
         sandbox=confined,
         opening=opening,
     )
@@ -299,6 +325,13 @@ def _log_level() -> int:
     from napi_python import _logs  # noqa: PLC0415 - mostly not needed
 
     return _logs.host_level()
+
+
+def _core_path(value: str | os.PathLike[str]) -> str:
+    """Returns the absolute path of the core file."""
+    from napi_python import _core_file  # noqa: PLC0415 - few programs need it
+
+    return _core_file.checked(value)
 
 
 def _confined(value: object) -> Literal["default", "strict"] | Sandbox | None:

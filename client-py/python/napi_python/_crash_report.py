@@ -25,7 +25,7 @@ _FORMAT: Final = 1
 _ATTRIBUTES: Final = (
     *("cause", "reason", "signal", "signal_name", "exit_code", "address", "export", "node_api"),
     *("thread", "pid", "generation", "registers", "frames", "modules", "confinement", "usage"),
-    "stderr",
+    *("core_file", "stderr"),
 )
 # The keys whose values are addresses or registers.
 _ADDRESSES: Final = frozenset({"address", "file_address", "start", "end"})
@@ -101,7 +101,7 @@ def _with_hexadecimal(value: object, key: str = "") -> object:
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield facts["summary"]
-    for name in ("export", "node_api", "thread", "cause", "reason", "exit_code"):
+    for name in ("export", "node_api", "thread", "cause", "reason", "exit_code", "core_file"):
         if facts[name] is not None:
             yield f"{name}: {facts[name]}"
     if facts["signal"] is not None:

@@ -239,7 +239,8 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     name of the thread that failed, if it is not the one that runs JavaScript; `registers` has its
     registers. `frames` has the parts of each entry of `backtrace`: `address`, `path`,
     `file_address` (as debuggers count it), `function`, `offset`. `modules` are the files of which
-    code was mapped: `path`, `start`, `end`, `build_id`. `confinement` lists what confined the
+    code was mapped: `path`, `start`, `end`, `build_id`. `core_file` is the path of the core file
+    that `core_file=` asked for, if the kernel wrote one. `confinement` lists what confined the
     process, as `mechanism=state`. What is unknown is None. All but signal and exit code may come
     from the process itself, which may be hostile. `report()` has it all.
     """
@@ -261,6 +262,7 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     registers: dict[str, int] | None
     frames: list[dict[str, Any]] | None
     modules: list[dict[str, Any]] | None
+    core_file: str | None
     confinement: list[str] | None
 
     def report(self) -> CrashReport:

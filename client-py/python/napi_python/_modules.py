@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         nested_threads: bool
         on_start: Callable[[_native.Addon], object] | None
         debug: bool
+        core_file: str | os.PathLike[str] | None
 
 
 def require(

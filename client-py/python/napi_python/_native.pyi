@@ -490,6 +490,7 @@ def _open(
     unsolicited_cpu: float,
     nested_threads: bool,
     debug: bool,
+    core_file: str | None,
     log: int,
     on_start: Callable[[Addon], object] | None,
     sandbox: Literal["default", "strict"] | Sandbox | None,

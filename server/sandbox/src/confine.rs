@@ -7,8 +7,8 @@ use crate::policy::{Namespaces, Policy};
 use crate::report::{Failure, Report, Requested, ResourceLimits, State};
 use crate::seccomp::{self, Allowed};
 use crate::{
-    Tightening, advice, crash, denied, diagnose, die_with_parent, gate, granted, jail, landlock,
-    limits, namespaces, rights, selftest,
+    Tightening, advice, core_file, crash, denied, diagnose, die_with_parent, gate, granted, jail,
+    landlock, limits, namespaces, rights, selftest,
 };
 
 use Requested::{Required, Wanted};
@@ -68,7 +68,13 @@ pub fn confine(alone: &SingleThreaded, policy: &Policy) -> Report {
     // The kernel clears the signal when credentials change.
     let follows = die_with_parent(parent).map_err(Failure::from);
     report.apply("parent_death", Required, follows);
-    report.apply("not_inspectable", Wanted, rights::not_inspectable());
+    if core_file::is_allowed() {
+        let dumpable = rights::inspectable();
+        report.say("not_inspectable", State::Skipped, "for a core file");
+        report.apply("core_file", Wanted, dumpable);
+    } else {
+        report.apply("not_inspectable", Wanted, rights::not_inspectable());
+    }
     let allowed = allowed(policy, jail, version.unwrap_or(0));
     report.note("seccomp", Required, filter(alone, &allowed));
     if may_go_on(&report, policy) {

@@ -34,6 +34,7 @@ compile_error!("the host runs on x86-64 only: see docs/sandbox.md");
 
 pub mod advice;
 mod confine;
+pub mod core_file;
 pub mod crash;
 pub mod denied;
 mod descriptor;
@@ -67,7 +68,7 @@ pub use error::StepError;
 pub use landlock::version as landlock_version;
 pub use limits::files_within;
 pub use overridden::OVERRIDDEN;
-pub use process::{at_exit, die_with_parent, keep_freed_memory, no_core_dumps, own_session};
+pub use process::{at_exit, die_with_parent, keep_freed_memory, own_session};
 pub use report::ResourceLimits;
 pub use signal::reset_signals;
 pub use stack::stack_bytes;

@@ -33,7 +33,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 
 use crate::error::last_error;
 use crate::report::Failure;
-use crate::{SingleThreaded, die_with_parent, rights};
+use crate::{SingleThreaded, core_file, die_with_parent, rights};
 
 /// The first process of a process namespace.
 pub(crate) const INIT: u32 = 1;
@@ -265,6 +265,8 @@ fn close_all_but(kept: &OwnedFd) {
 
 /// Ends this process by the signal that ended the host.
 fn die_of(signal: libc::c_int) {
+    // The host has left a core file, if it was to.
+    let _ = core_file::forbid();
     // SAFETY: C3; the action is the default one, so no code of ours runs.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
     let this = rustix::process::getpid().as_raw_nonzero().get();

@@ -20,10 +20,16 @@ pub(crate) fn no_written_code() -> Result<(), Failure> {
     check(answer).map_err(Failure::of("prctl(PR_SET_MDWE)"))
 }
 
-/// Prevents that other processes of this user inspect this one.
+/// Prevents that other processes of this user inspect this one. The kernel then writes no core file
+/// either.
 pub(crate) fn not_inspectable() -> Result<(), Failure> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(Failure::of("prctl(PR_SET_DUMPABLE)"))
+}
+
+/// Permits the kernel to write a core file, also after this process has changed its credentials.
+pub(crate) fn inspectable() -> Result<(), Failure> {
+    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(Failure::of("prctl(PR_SET_DUMPABLE)"))
 }
 
 /// Gives up the capabilities of root, if this is root, but `CAP_DAC_OVERRIDE`: root's access to

@@ -17,7 +17,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::{env, fs, process, thread};
 
 use hostd_sandbox::{
-    StepError, close_other_descriptors, crash, die_with_parent, no_core_dumps, own_session,
+    StepError, close_other_descriptors, core_file, crash, die_with_parent, own_session,
     reset_signals, single_threaded, stack_bytes, take_control_socket,
 };
 use rustix::process::{Resource, Signal, getrlimit, getsid};
@@ -52,8 +52,8 @@ const CASES: &[Case] = &[
         group_leader_is_refused,
     ),
     (
-        "no_core_dumps_sets_both_limits_to_nothing",
-        core_limit_is_nothing,
+        "core_files_are_suspended_then_forbidden_or_allowed",
+        core_files_are_limited,
     ),
     ("reset_signals_undoes_what_was_inherited", signals_are_reset),
     (
@@ -242,10 +242,20 @@ fn role_group_leader() {
     assert!(error.to_string().starts_with("own_session"), "{error}");
 }
 
-fn core_limit_is_nothing() {
-    no_core_dumps().unwrap();
-    let limit = getrlimit(Resource::Core);
-    assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+fn core_files_are_limited() {
+    let limits = || {
+        let limit = getrlimit(Resource::Core);
+        (limit.current, limit.maximum)
+    };
+    let most = limits().1;
+    core_file::suspend().unwrap();
+    assert_eq!(limits(), (Some(0), most));
+    let error = core_file::allow(b"a\0b".to_vec()).unwrap_err();
+    assert!(error.to_string().starts_with("core_file::allow"), "{error}");
+    core_file::allow(b"/tmp".to_vec()).unwrap();
+    assert_eq!(limits(), (most, most));
+    core_file::forbid().unwrap();
+    assert_eq!(limits(), (Some(0), Some(0)));
 }
 
 fn signals_are_reset() {

@@ -74,6 +74,7 @@ fn setup() -> ClientMessage {
         log: LogLevel::Info,
         nested_threads: false,
         debug: false,
+        core_folder: None,
         confinement: None,
     })
 }

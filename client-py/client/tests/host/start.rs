@@ -24,7 +24,7 @@ pub(crate) fn start(arguments: &[String]) -> Result<Started> {
     let alone = hostd_sandbox::single_threaded()?;
     hostd_sandbox::die_with_parent(parent.parse()?)?;
     hostd_sandbox::reset_signals(&alone)?;
-    hostd_sandbox::no_core_dumps()?;
+    hostd_sandbox::core_file::forbid()?;
     let control = hostd_sandbox::take_control_socket(&alone)?;
     Ok(Started {
         control: control.into(),

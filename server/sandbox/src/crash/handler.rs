@@ -18,7 +18,7 @@ use super::page::{self, Layout, Page, REGISTERS, state, store};
 use crate::signal::set_action;
 use crate::thread::{pause, this_process, this_thread};
 use crate::trap::FilteredCall;
-use crate::{StepError, diagnose};
+use crate::{StepError, core_file, diagnose};
 
 /// The signals of a crash.
 const SIGNALS: [libc::c_int; 7] = [
@@ -116,6 +116,7 @@ pub(super) extern "C" fn handle(
 /// Restores the default action of the signal and raises it. Where raising it is denied, the handler
 /// returns, and the interrupted instruction causes it again.
 fn die(signal: libc::c_int) {
+    core_file::enter_folder();
     let reset = set_action(signal, libc::SIG_DFL, 0);
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: C3; `sigemptyset` initialises the whole set.
