@@ -19,6 +19,7 @@ pub(crate) fn facts<'py>(py: Python<'py>, report: &ExitReport) -> PyResult<Facts
     facts.set("export", report.export.as_deref())?;
     facts.set("address", report.address)?;
     facts.set("node_api", report.node_api.as_deref())?;
+    facts.set("node_api_calls", report.node_api_calls.clone())?;
     facts.set("thread", report.thread.as_deref())?;
     if let (Cause::ForbiddenCall, Some(call)) = (&report.cause, &report.forbidden) {
         facts.set("call", call.name.as_str())?;

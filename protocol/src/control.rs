@@ -51,6 +51,8 @@ pub struct Setup {
     pub nested_threads: bool,
     /// Whether the addon's misuse of Node-API and what it never gives back are reported. Slow.
     pub debug: bool,
+    /// Whether the functions of Node-API that ran last are kept for the report of a crash.
+    pub keeps_calls: bool,
     /// The folder of the core file, if a crash is to leave one.
     pub core_folder: Option<Vec<u8>>,
     /// How the host is to confine itself before it is ready, if it is to.

@@ -91,6 +91,7 @@ fn setup(policy: PolicyName) -> ClientMessage {
         log: LogLevel::Debug,
         nested_threads: true,
         debug: false,
+        keeps_calls: true,
         core_folder: Some(b"/c".to_vec()),
         confinement: Some(Box::new(Confinement {
             policy,

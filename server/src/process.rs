@@ -81,7 +81,12 @@ fn serve(
     }
     if let Some(page) = handover.take(Role::CrashPage) {
         // After the confinement, which may go on in a new process.
-        hostd_sandbox::crash::install(alone, &page, hostd_napi::current_call)?;
+        hostd_sandbox::crash::install(
+            alone,
+            &page,
+            hostd_napi::current_call,
+            hostd_napi::recent_calls,
+        )?;
     }
     let is_diagnosed = setup
         .confinement

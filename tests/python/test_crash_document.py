@@ -22,6 +22,19 @@ def death(addon: Addon, export: str) -> AddonCrashed:
     return caught.value
 
 
+def test_functions_of_node_api_that_ran_last_are_known_in_debug_mode(crash: Addon) -> None:
+    assert death(crash, "wildResult").node_api_calls is None
+    error = death(load_addon(addon_path("crash"), debug=True), "wildResult")
+    calls = error.node_api_calls
+    assert calls is not None
+    assert calls[-1] == error.node_api == "napi_create_object"
+    assert "napi_create_function" in calls, "it made its exports before"
+    assert len(calls) <= 64
+    report = error.report()
+    assert report.facts["node_api_calls"] == calls
+    assert "Node-API functions, latest last:" in str(report)
+
+
 def test_registers_are_those_of_the_instruction_that_failed(crash: Addon) -> None:
     error = death(crash, "wildPointer")
     assert error.registers is not None

@@ -33,6 +33,8 @@ pub struct ExitReport {
     pub overflowed: bool,
     /// The Node-API function that was running.
     pub node_api: Option<String>,
+    /// The Node-API functions that it ran last, the latest last, if they were kept.
+    pub node_api_calls: Option<Vec<String>>,
     /// The name of the thread that failed, if that is not the JS thread.
     pub thread: Option<String>,
     /// The system call that its seccomp filter ended it for.

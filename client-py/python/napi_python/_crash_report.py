@@ -24,6 +24,7 @@ _FORMAT: Final = 1
 # The attributes of the exception that the document has under the same names.
 _ATTRIBUTES: Final = (
     *("cause", "reason", "signal", "signal_name", "exit_code", "address", "export", "node_api"),
+    "node_api_calls",
     *("thread", "pid", "generation", "registers", "frames", "modules", "confinement", "usage"),
     *("core_file", "stderr"),
 )
@@ -115,6 +116,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     frames = (line for frame in facts["frames"] or () for line in _frame(frame))
     yield from _section("frames, innermost first", frames)
     yield from _section("instructions", _instructions(facts))
+    yield from _section("Node-API functions, latest last", facts["node_api_calls"] or ())
     yield from _section("registers", _registers(facts["registers"] or {}))
     yield from _section("mapped files", map(_module, facts["modules"] or ()))
     yield from _section("sandbox", [", ".join(facts["confinement"] or ("none",))])

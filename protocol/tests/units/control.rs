@@ -16,6 +16,7 @@ fn message_is_read_as_written() {
         log: LogLevel::Info,
         nested_threads: false,
         debug: true,
+        keeps_calls: true,
         core_folder: None,
         confinement: None,
     });

@@ -117,6 +117,7 @@ pub fn open(
         stack_bytes: surroundings.stack_bytes.saturating_sub(STACK_MARGIN),
         nested_threads: setup.nested_threads,
         debug: setup.debug,
+        keeps_calls: setup.keeps_calls,
         hooks: surroundings.hooks,
         on_wake: surroundings.on_wake,
     })?;

@@ -14,7 +14,7 @@ pub use abi::parked::ParkedHost;
 pub use env::EnvId;
 pub use host::{
     Budget, FIRST_FOREIGN_TAG, Host, HostHooks, HostOptions, NodeRuntime, NodeVersion, Origin,
-    OwnedHost, Settled, StartError, current_call,
+    OwnedHost, Settled, StartError, current_call, recent_calls,
 };
 pub use loader::{ApiVersion, Library, LoadError, LoadErrorKind, Loaded, Platform, preflight};
 

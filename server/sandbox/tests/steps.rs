@@ -437,6 +437,8 @@ fn crash_is_written_down() {
     assert!(word(&bytes, address) > 0);
     assert!(word(&bytes, length) > 100);
     assert!(bytes[node_api..].starts_with(b"napi_nothing\0"));
+    let calls = crash::Layout::CURRENT.calls.0;
+    assert!(bytes[calls..].starts_with(b"napi_before\n\0"));
     let [program_counter, stack_pointer] = [0, 8].map(|offset| word(&bytes, registers + offset));
     assert!(program_counter > 0);
     // The record has the stack from there on.
@@ -474,13 +476,19 @@ fn install() {
     let alone = single_threaded().unwrap();
     reset_signals(&alone).unwrap();
     let page = io::stdin().as_fd().try_clone_to_owned().unwrap();
-    crash::install(&alone, &page, || Some("napi_nothing")).unwrap();
+    crash::install(
+        &alone,
+        &page,
+        || Some("napi_nothing"),
+        |each| each("napi_before"),
+    )
+    .unwrap();
 }
 
 fn other_size_is_refused() {
     let alone = single_threaded().unwrap();
     for bytes in [0, 4096, crash::FILE_BYTES + 1] {
-        let error = crash::install(&alone, &tempfile(bytes), || None).unwrap_err();
+        let error = crash::install(&alone, &tempfile(bytes), || None, |_| {}).unwrap_err();
         assert!(matches!(error, StepError::CrashPage { .. }), "{error}");
     }
 }

@@ -32,6 +32,8 @@ pub struct SessionOptions {
     pub nested_threads: bool,
     /// Whether the addon's misuse of Node-API and its leaks are reported. Slow.
     pub debug: bool,
+    /// Whether the functions of Node-API that ran last are kept for the report of a crash.
+    pub keeps_calls: bool,
     /// The process around the session.
     pub hooks: Box<dyn SessionHooks>,
     /// Called from any thread when the JS thread is to be run, where nothing else wakes it.

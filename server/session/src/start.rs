@@ -36,6 +36,7 @@ impl Session {
             stack_bytes: options.stack_bytes,
             argv: vec!["napi-hostd".to_owned()],
             debug: options.debug,
+            keeps_calls: options.keeps_calls,
             request_turn: Arc::new(move || {
                 if let Some(requests) = requests.upgrade() {
                     requests.request();

@@ -173,6 +173,7 @@ fn session(addon: &str, alone: bool) {
             stack_bytes: 1 << 20,
             nested_threads: false,
             debug: false,
+            keeps_calls: false,
             on_wake: None,
             hooks: Box::new(Hooks),
         });

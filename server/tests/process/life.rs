@@ -74,6 +74,7 @@ fn setup() -> ClientMessage {
         log: LogLevel::Info,
         nested_threads: false,
         debug: false,
+        keeps_calls: true,
         core_folder: None,
         confinement: None,
     })

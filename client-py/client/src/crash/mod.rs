@@ -33,6 +33,9 @@ const READ_BYTES_MAX: u64 = 64 << 20;
 const BUILD_IDS_TIMEOUT: Duration = Duration::from_millis(50);
 const BUILD_IDS_BYTES_MAX: u64 = 1 << 20;
 
+/// The most functions of Node-API that ran last.
+const CALLS_MAX: usize = 64;
+
 /// What a crash record says beyond the exit status.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -68,6 +71,8 @@ pub(crate) fn examine(page: &CrashPage, signal: Option<i32>) -> Findings {
         overflowed: record.overflowed(),
         thread: (!record.is_js_thread).then(|| escape(&record.thread_name)),
         node_api: (!record.node_api.is_empty()).then(|| escape(&record.node_api)),
+        node_api_calls: (!record.calls.is_empty())
+            .then(|| record.calls.lines().take(CALLS_MAX).map(escape).collect()),
         forbidden: call::forbidden(&record),
         backtrace: Some(trace(&record, &maps)),
         registers: Some(REGISTER_NAMES.into_iter().zip(record.registers).collect()),

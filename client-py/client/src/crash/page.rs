@@ -9,11 +9,13 @@ use nix::sys::signal::Signal;
 use crate::report::Running;
 
 /// The offsets of the fields; a test compares them with those of the host.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR3");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR4");
 pub(super) const HEAD_BYTES: usize = 4096;
 pub(super) const MAPS_BYTES: usize = 128 << 10;
 pub(super) const STACK_BYTES: usize = 256 << 10;
-const FILE_BYTES: usize = HEAD_BYTES + MAPS_BYTES + STACK_BYTES;
+const CALLS_BYTES: usize = 4096;
+const CALLS: usize = HEAD_BYTES + MAPS_BYTES + STACK_BYTES;
+const FILE_BYTES: usize = CALLS + CALLS_BYTES;
 const STATE: usize = 8;
 const LANE: usize = 12;
 const SIGNAL: usize = 16;
@@ -35,6 +37,7 @@ const CALL_NUMBER: usize = 188;
 const CALL_ARGUMENTS: usize = 192;
 const CALL_PATH: (usize, usize) = (240, 256);
 const REGISTERS: usize = 496;
+const CALLS_LENGTH: usize = 640;
 const STATUS_BYTES: usize = 2048;
 const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
 
@@ -75,6 +78,8 @@ pub(super) struct Record {
     pub(super) frame_pointer: u64,
     pub(super) thread_name: String,
     pub(super) node_api: String,
+    /// The names of recent functions of Node-API, each with a line end.
+    pub(super) calls: String,
     /// The last error that the C library reported on the thread.
     pub(super) error: i32,
     pub(super) registers: [u64; REGISTER_NAMES.len()],
@@ -118,6 +123,7 @@ impl CrashPage {
         let status = self.part(STATUS, head.u64(STATUS_LENGTH), STATUS_BYTES);
         let maps = self.part(HEAD_BYTES, head.u64(MAPS_LENGTH), MAPS_BYTES);
         let stack = self.part(HEAD_BYTES + MAPS_BYTES, head.u64(STACK_LENGTH), STACK_BYTES);
+        let calls = self.part(CALLS, head.u64(CALLS_LENGTH), CALLS_BYTES);
         let record = Record {
             signal: head.u32(SIGNAL).cast_signed(),
             code: head.u32(CODE).cast_signed(),
@@ -128,6 +134,7 @@ impl CrashPage {
             frame_pointer: head.u64(FRAME_POINTER),
             thread_name: head.text(THREAD_NAME),
             node_api: head.text(NODE_API),
+            calls: String::from_utf8_lossy(&calls).into_owned(),
             error: head.u32(ERROR).cast_signed(),
             registers: std::array::from_fn(|place| head.u64(REGISTERS + 8 * place)),
             call: Called {
@@ -258,12 +265,14 @@ pub(super) mod tests {
                 CALL_NUMBER,
                 CALL_ARGUMENTS,
                 CALL_PATH.0,
-                REGISTERS
+                REGISTERS,
+                CALLS_LENGTH
             ]
         );
         assert_eq!(layout.status, (STATUS, STATUS_BYTES));
         assert_eq!(layout.maps, (HEAD_BYTES, MAPS_BYTES));
         assert_eq!(layout.stack, (HEAD_BYTES + MAPS_BYTES, STACK_BYTES));
+        assert_eq!(layout.calls, (CALLS, CALLS_BYTES));
         assert_eq!((THEIRS, NONE), (FILE_BYTES, NO_LANE));
     }
 
@@ -291,6 +300,7 @@ pub(super) mod tests {
         assert_eq!(running, Running::Lane(7));
         assert_eq!(record.maps.len(), MAPS_BYTES);
         assert_eq!(record.stack.len(), STACK_BYTES);
+        assert_eq!(record.calls.len(), CALLS_BYTES);
         assert_eq!(record.word(u64::MAX), Some(0));
         assert_eq!(record.word(0), None);
     }

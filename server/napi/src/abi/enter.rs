@@ -112,7 +112,8 @@ pub(crate) fn peek(
     }
 }
 
-/// Refuses the call, or remembers the caller so that the call works when made again.
+/// Refuses the call, or remembers the caller so that the call works when made again, and notes it if
+/// recent calls are kept.
 #[cold]
 fn unusual(
     env: napi_env,
@@ -122,8 +123,21 @@ fn unusual(
 ) -> Status {
     match prepare(env, row, refuse) {
         Some(status) => status,
-        None => again(),
+        None => noted(row, again),
     }
+}
+
+/// Makes a call, which is noted if recent ones are kept.
+fn noted(row: &'static Row, call: impl FnOnce() -> Status) -> Status {
+    let host = host::current();
+    if let Some(recent) = host.and_then(|host| host.recent.as_ref()) {
+        recent.note(row);
+    }
+    let status = call();
+    if let Some(host) = host {
+        host.note_next();
+    }
+    status
 }
 
 fn prepare(

@@ -64,6 +64,7 @@ impl Host {
             row: Cell::new(None),
             envs: RefCell::new(Vec::new()),
             debug: options.debug.then(super::debug::Debug::new),
+            recent: options.keeps_calls.then(super::recent::RecentRows::new),
             hooks: options.hooks,
             node,
             argv: options.argv,

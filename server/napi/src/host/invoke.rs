@@ -136,6 +136,7 @@ impl HostState {
         let floor = self.scopes.borrow_mut().enter();
         let scope_floor = self.raise_scope_floor();
         let outer = self.swap_row(None);
+        self.note_next();
         let result = call();
         self.swap_row(outer);
         if self.restore_scope_floor(scope_floor) {

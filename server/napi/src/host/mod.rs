@@ -13,6 +13,7 @@ mod node_runtime;
 mod options;
 mod owned;
 pub(crate) mod pool;
+mod recent;
 mod round;
 mod settlement;
 mod task_table;
@@ -119,6 +120,14 @@ pub fn current_call() -> Option<&'static str> {
     current()?.row.get().map(|row| row.name)
 }
 
+/// Gives the names of the Node-API functions that this thread ran last, the latest last, if they are kept.
+/// Cheap enough for a crash handler.
+pub fn recent_calls(each: &mut dyn FnMut(&'static str)) {
+    if let Some(recent) = current().and_then(|host| host.recent.as_ref()) {
+        recent.names(each);
+    }
+}
+
 /// Node-API for one thread: the engine and the addons' environments.
 ///
 /// Copies are handles to the same host.
@@ -169,6 +178,8 @@ pub(crate) struct HostState {
     envs: RefCell<Vec<Owned<Env>>>,
     /// What debug mode remembers, if it is on.
     pub(crate) debug: Option<debug::Debug>,
+    /// The functions that ran last, if they are kept.
+    pub(crate) recent: Option<recent::RecentRows>,
     pub(crate) hooks: Box<dyn HostHooks>,
     /// The Node around Node-API.
     pub(crate) node: Box<dyn NodeRuntime>,
@@ -178,6 +189,16 @@ pub(crate) struct HostState {
     finalized: RefCell<VecDeque<FinalizerToken>>,
     /// The warnings that were given: environment if that is known, function and text.
     warned: RefCell<HashSet<(Option<EnvId>, &'static str, &'static str)>>,
+}
+
+impl HostState {
+    /// Has the next function noted, if recent ones are kept.
+    #[inline]
+    pub(crate) fn note_next(&self) {
+        if self.recent.is_some() {
+            CALLER.set(None);
+        }
+    }
 }
 
 impl Host {

@@ -19,6 +19,9 @@ pub struct HostOptions {
     /// Whether misuse is reported with the stacks of the call and of where the id was made, and
     /// what an addon never gave back is listed when it is closed. Slow.
     pub debug: bool,
+    /// Whether the functions of Node-API that ran last are kept: see
+    /// [`recent_calls`](crate::recent_calls).
+    pub keeps_calls: bool,
     /// What the embedder is notified by.
     pub hooks: Box<dyn HostHooks>,
     /// How long the end waits for async work that runs and for async cleanup hooks.
@@ -36,6 +39,7 @@ impl HostOptions {
             argv: Vec::new(),
             node_version: NodeVersion::default(),
             debug: false,
+            keeps_calls: false,
             hooks,
             grace: Duration::from_secs(1),
             request_turn: Arc::new(|| {}),

@@ -122,10 +122,15 @@ pub(crate) fn bench() -> Bench {
 
 /// Makes this thread's host, with a bell.
 pub(crate) fn bench_with_requests(ring: Arc<dyn Fn() + Send + Sync>) -> Bench {
+    bench_of(|options| options.request_turn = ring)
+}
+
+/// Makes this thread's host, with other options.
+pub(crate) fn bench_of(change: impl FnOnce(&mut HostOptions)) -> Bench {
     let recorded = Rc::new(Recorded::default());
     let mut options = HostOptions::new(Box::new(Hooks(Rc::clone(&recorded))));
     options.stack_bytes = 1024 * 1024;
-    options.request_turn = ring;
+    change(&mut options);
     let owner = hostd_node::start(options).unwrap();
     Bench {
         host: *owner,

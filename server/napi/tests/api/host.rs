@@ -133,6 +133,37 @@ fn exports_are_what_init_returns() {
 }
 
 #[test]
+fn recent_calls_are_kept_in_order_where_that_is_wanted() {
+    let names = || {
+        let mut names = Vec::new();
+        hostd_napi::recent_calls(&mut |name| names.push(name));
+        names
+    };
+    let bench = bench();
+    bench.run(8, |env| assert_eq!(global_text(env, "'a'"), "a"));
+    assert_eq!(names(), Vec::<&str>::new(), "they are not kept");
+    drop(bench);
+    let bench = bench_of(|options| options.keeps_calls = true);
+    bench.run(8, move |env| {
+        extern "C" fn called(env: napi_env, _: napi_callback_info) -> napi_value {
+            get!(napi_get_undefined(env))
+        }
+        let before = names().len();
+        set_global(env, "f", function(env, Some(called)));
+        number(env, 1.5);
+        eval(env, "f(); f()");
+        let expected = "napi_create_function napi_get_global napi_set_named_property napi_create_double \
+                        napi_create_string_utf8 napi_run_script napi_get_undefined napi_get_undefined";
+        let expected: Vec<&str> = expected.split(' ').collect();
+        assert_eq!(names()[before..], expected, "those of callbacks too");
+        for place in 0..100 {
+            number(env, f64::from(place) + 0.5);
+        }
+        assert_eq!(names(), vec!["napi_create_double"; 64]);
+    });
+}
+
+#[test]
 fn current_call_is_set_inside_a_call_only() {
     assert_eq!(hostd_napi::current_call(), None);
     let bench = bench();

@@ -36,9 +36,13 @@ const FOREIGN_CALL: libc::c_long = 0x4000_0000;
 /// Time to wait for the record of another thread, in steps of 10 ms.
 const RECORD_WAIT_STEPS: u32 = 200;
 
-type NodeApi = fn() -> Option<&'static str>;
+/// Returns the function of Node-API that the calling thread runs.
+pub type NodeApi = fn() -> Option<&'static str>;
+/// Gives the functions of Node-API that the calling thread ran last, the latest last.
+pub type RecentCalls = fn(&mut dyn FnMut(&'static str));
 
 static NODE_API: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+static RECENT_CALLS: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 /// The process of the record; processes that are forked from it do not write to the page.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 static JS_THREAD: AtomicU32 = AtomicU32::new(0);
@@ -50,12 +54,13 @@ static MAPS: ProcFile = ProcFile::of(c"/proc/self/maps");
 static STATUS: ProcFile = ProcFile::of(c"/proc/self/status");
 
 /// Stores what the handler needs. Must be called on the JS thread.
-pub(super) fn prepare(node_api: NodeApi) {
+pub(super) fn prepare(node_api: NodeApi, recent_calls: RecentCalls) {
     PROCESS.store(this_process(), Ordering::Relaxed);
     JS_THREAD.store(this_thread(), Ordering::Relaxed);
     MAPS.open();
     STATUS.open();
     NODE_API.store(node_api as *mut (), Ordering::Release);
+    RECENT_CALLS.store(recent_calls as *mut (), Ordering::Release);
 }
 
 pub(super) fn install() -> Result<(), StepError> {
@@ -184,6 +189,9 @@ fn write(
     STATUS.copy(Layout::CURRENT.status, &page.status_bytes);
     MAPS.copy(Layout::CURRENT.maps, &page.maps_bytes);
     page.state.store(state::FACTS, Ordering::Release);
+    if is_js {
+        copy_calls(page);
+    }
     copy_stack(page, stack_pointer);
     page.state.store(state::WHOLE, Ordering::Release);
 }
@@ -196,6 +204,30 @@ fn node_api() -> Option<&'static str> {
     // SAFETY: C5; only `prepare` stores it, and it stores a function of this type.
     let function: NodeApi = unsafe { mem::transmute::<*mut (), NodeApi>(function) };
     function()
+}
+
+/// Copies the names of recent functions, as many as there is room for.
+fn copy_calls(page: &Page) {
+    let function = RECENT_CALLS.load(Ordering::Acquire);
+    if function.is_null() {
+        return;
+    }
+    // SAFETY: C5; only `prepare` stores it, and it stores a function of this type.
+    let recent_calls: RecentCalls = unsafe { mem::transmute::<*mut (), RecentCalls>(function) };
+    let (begin, most) = Layout::CURRENT.calls;
+    let mut have = 0_usize;
+    recent_calls(&mut |name| {
+        let end = have.saturating_add(name.len()).saturating_add(1);
+        if end <= most {
+            let to = page::part::<u8>(begin.wrapping_add(have));
+            // SAFETY: C4; the mapping has `most` bytes from `begin` on, and the end was checked.
+            unsafe { to.copy_from_nonoverlapping(name.as_ptr(), name.len()) };
+            // SAFETY: C4; as above.
+            unsafe { to.wrapping_byte_add(name.len()).write(b'\n') };
+            have = end;
+            page.calls_bytes.store(have as u64, Ordering::Relaxed);
+        }
+    });
 }
 
 /// The registers of the interrupted code, program counter, stack pointer and frame pointer first.

@@ -20,6 +20,7 @@ mod thread;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use handler::{NodeApi, RecentCalls};
 pub use page::{FILE_BYTES, Layout, NO_LANE};
 
 use rustix::io::Errno;
@@ -31,15 +32,15 @@ static UNRECORDED_LANE: AtomicU32 = AtomicU32::new(NO_LANE);
 
 /// Installs record and handler; must be called on the JS thread, after `reset_signals`.
 ///
-/// `node_api` returns the Node-API function that the calling thread runs. The handler calls it, so
-/// it must not allocate, lock or panic.
+/// The handler calls `node_api` and `recent_calls`, so they must not allocate, lock or panic.
 pub fn install(
     _alone: &SingleThreaded,
     file: &OwnedFd,
-    node_api: fn() -> Option<&'static str>,
+    node_api: NodeApi,
+    recent_calls: RecentCalls,
 ) -> Result<(), StepError> {
     page::map(file)?;
-    handler::prepare(node_api);
+    handler::prepare(node_api, recent_calls);
     stack::give_main_thread()?;
     thread::prepare();
     handler::install()

@@ -11,7 +11,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use crate::StepError;
 
 /// The first word of a record; its last byte is the number of the layout.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR3");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"hostdCR4");
 const HEAD_BYTES: usize = 4096;
 /// Bytes of `/proc/self/status` that are kept, at the end of the head.
 pub(super) const STATUS_BYTES: usize = 2048;
@@ -20,8 +20,10 @@ const STATUS: usize = HEAD_BYTES - STATUS_BYTES;
 pub(super) const MAPS_BYTES: usize = 128 << 10;
 /// Bytes of the stack that are kept.
 pub(super) const STACK_BYTES: usize = 256 << 10;
+/// Bytes of the names of recent functions of Node-API that are kept.
+pub(super) const CALLS_BYTES: usize = 4096;
 /// The size of the file, in bytes.
-pub const FILE_BYTES: usize = HEAD_BYTES + MAPS_BYTES + STACK_BYTES;
+pub const FILE_BYTES: usize = HEAD_BYTES + MAPS_BYTES + STACK_BYTES + CALLS_BYTES;
 pub(super) const NAME_BYTES: usize = 64;
 /// Bytes of a path that are kept.
 pub(super) const PATH_BYTES: usize = 256;
@@ -77,6 +79,8 @@ pub(super) struct Page {
     pub(super) call_path: [AtomicU64; PATH_BYTES / 8],
     /// The registers of the thread, in the order of `handler::registers`.
     pub(super) registers: [AtomicU64; REGISTERS],
+    /// The number of bytes of the names of recent functions.
+    pub(super) calls_bytes: AtomicU64,
 }
 
 /// The offsets of the record, for its reader, which is another program.
@@ -86,13 +90,15 @@ pub struct Layout {
     /// The first word.
     pub magic: u64,
     /// Offsets of the fields, in the order of their declaration.
-    pub fields: [usize; 23],
+    pub fields: [usize; 24],
     /// Offset and length of `/proc/self/status`.
     pub status: (usize, usize),
     /// Offset and length of the memory map.
     pub maps: (usize, usize),
     /// Offset and length of the stack.
     pub stack: (usize, usize),
+    /// Offset and length of the names of recent functions, each with a line end, the latest last.
+    pub calls: (usize, usize),
 }
 
 impl Layout {
@@ -123,10 +129,12 @@ impl Layout {
             offset_of!(Page, call_arguments),
             offset_of!(Page, call_path),
             offset_of!(Page, registers),
+            offset_of!(Page, calls_bytes),
         ],
         status: (STATUS, STATUS_BYTES),
         maps: (HEAD_BYTES, MAPS_BYTES),
         stack: (HEAD_BYTES + MAPS_BYTES, STACK_BYTES),
+        calls: (HEAD_BYTES + MAPS_BYTES + STACK_BYTES, CALLS_BYTES),
     };
 }
 

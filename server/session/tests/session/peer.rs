@@ -93,6 +93,7 @@ impl Peer {
                     stack_bytes: 6 << 20,
                     nested_threads: false,
                     debug: false,
+                    keeps_calls: false,
                     on_wake: None,
                     hooks: Box::new(Hooks),
                 };
