@@ -29,7 +29,7 @@ $(error cannot write to $(CURDIR): make builds in this folder; copy it to one th
 endif
 endif
 
-.PHONY: help demo test check bench wheel site first-hour fuzz memory audit clean addons package faults rust-test python-test rust-check python-check
+.PHONY: help demo test check bench wheel site first-hour fuzz memory asan-host audit clean addons package faults rust-test python-test rust-check python-check
 
 help: ## Shows this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ memory: package addons $(BUILTINS_NODE) ## Runs the conformance kit with Address
 	$(BIN)/python tests/conformance/memory.py --thread caller target/asan/$(MACHINE)/debug/libhostd_library.so
 	cargo build -p hostd-napi --example operations
 	$(PYTHON) tests/conformance/memory.py --valgrind target/debug/examples/operations
+
+asan-host: $(BUILTINS_NODE) ## Builds a host with AddressSanitizer, for the replay of records (docs/debug.md).
+	$(SANITIZED) cargo build -p napi-hostd --target $(MACHINE) --target-dir target/asan
 
 audit: ## Checks dependencies against the advisory database (needs cargo-deny and the database).
 	cargo deny check

@@ -52,6 +52,8 @@ pub(crate) struct AddonConfig {
     pub(crate) owner: Option<ThreadId>,
     /// The address space that the session shares, if it runs in this process.
     pub(crate) process_memory: Option<Arc<SharedMemory>>,
+    /// Whether the hosts are recorded: then each call and callback has a frame.
+    pub(crate) is_recorded: bool,
     /// The share of one CPU that a host may take from this process by unsolicited messages.
     pub(crate) unsolicited_cpu: f64,
 }

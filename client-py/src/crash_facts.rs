@@ -1,5 +1,7 @@
 //! Makes the attributes of `AddonCrashed` from an exit report. `errors` makes the exception.
 
+use std::path::Path;
+
 use hostd_client::{Cause, ExitReport, LoadedFile, StackFrame, Usage};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -54,6 +56,14 @@ pub(crate) fn facts<'py>(py: Python<'py>, report: &ExitReport) -> PyResult<Facts
     if let Some(used) = report.usage {
         facts.set("usage", usage(py, used)?)?;
     }
+    facts.set(
+        "record",
+        report
+            .record
+            .as_deref()
+            .map(Path::to_string_lossy)
+            .as_deref(),
+    )?;
     facts.set("generation", report.generation)?;
     facts.set("pid", report.pid)?;
     Ok(facts)

@@ -17,6 +17,7 @@ mod foreign;
 mod keys;
 mod names;
 mod output;
+mod replay;
 mod reserve;
 mod sandbox;
 mod threads;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hostd_client::record::RecordOptions;
 use hostd_client::{Carrier, HostConfig, RestartMode, SessionLibrary};
 use hostd_protocol::calls;
 use hostd_protocol::limits::Limits;
@@ -89,6 +90,8 @@ mod _native {
     use crate::proxy::opaque::{ErrorHandle, External, Symbol};
     #[pymodule_export]
     use crate::proxy::{Addon, Host, JSClass, JSFunction, JSIterator, JSObject, Module, Promise};
+    #[pymodule_export]
+    use crate::replay::{_minimize, _read_record, _replay};
 
     /// Python takes the numbers of the protocol from here; the stub lists them.
     #[pymodule_init]
@@ -110,7 +113,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, core_file, log, on_start, sandbox, opening))]
+#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, core_file, log, on_start, sandbox, opening, record=None))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -139,6 +142,7 @@ fn _open<'py>(
     on_start: Option<Py<PyAny>>,
     sandbox: Option<Bound<'py, PyAny>>,
     opening: Py<PyAny>,
+    record: Option<(PathBuf, u64, u32, bool)>,
 ) -> PyResult<Bound<'py, Addon>> {
     let is_module = module.is_some();
     let is_caller = library.as_ref().is_some_and(|(_, is_caller)| *is_caller);
@@ -186,7 +190,12 @@ fn _open<'py>(
         nested_threads,
         sandbox: sandbox.as_ref().map(|sandbox| sandbox.clone().unbind()),
         package: package.clone(),
-        process_memory: library.as_ref().map(|it| Arc::clone(it.memory())),
+        // A record has the bytes of arguments, and not where they lie.
+        process_memory: library
+            .as_ref()
+            .filter(|_| record.is_none())
+            .map(|it| Arc::clone(it.memory())),
+        is_recorded: record.is_some(),
         owner: is_caller.then(|| std::thread::current().id()),
         unsolicited_cpu,
     });
@@ -216,19 +225,12 @@ fn _open<'py>(
         "socket" => Carrier::Socket,
         _ => Carrier::Auto,
     };
-    options.restart = match restart {
-        (0, ..) => RestartMode::Never,
-        (u32::MAX, ..) => RestartMode::OnCrash,
-        (max, window, backoff) => RestartMode::Limited {
-            max,
-            window: Duration::try_from_secs_f64(window).unwrap_or(Duration::MAX),
-            backoff: Duration::try_from_secs_f64(backoff).unwrap_or(Duration::MAX),
-        },
-    };
+    options.restart = restart_mode(restart);
     options.start_timeout = start_timeout;
     options.nested_threads = nested_threads;
     options.debug = debug;
     options.core_file = core_file;
+    options.record = record.map(record_options);
     options.log = output::level_of_host(log);
     addon.connect(options, object.as_any())?;
     lifecycle::register(&addon);
@@ -239,6 +241,30 @@ fn _open<'py>(
     }
     addon.set_opened();
     Ok(object)
+}
+
+/// What `_restart.native` returns.
+fn restart_mode(restart: (u32, f64, f64)) -> RestartMode {
+    let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    match restart {
+        (0, ..) => RestartMode::Never,
+        (u32::MAX, ..) => RestartMode::OnCrash,
+        (max, window, backoff) => RestartMode::Limited {
+            max,
+            window: seconds(window),
+            backoff: seconds(backoff),
+        },
+    }
+}
+
+/// What `_recording.native` returns.
+fn record_options((path, limit, files, values): (PathBuf, u64, u32, bool)) -> RecordOptions {
+    RecordOptions {
+        path,
+        limit,
+        files,
+        values,
+    }
 }
 
 /// Returns the version of the package in a folder; None if its manifest says none.

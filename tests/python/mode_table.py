@@ -66,7 +66,8 @@ AS_THEY_ARE: Final = {
         test_little_memory test_many_addons test_memory test_memory_errors test_mixed_load
         test_out_of_memory test_output test_restart test_restart_modules test_start_failures
         test_storm test_forged_releases test_floods test_budget test_shared_misuse
-        test_references test_executor test_scale test_bulk_hosts""",
+        test_references test_executor test_scale test_bulk_hosts
+        test_records test_minimize""",
     "it is about the confinement of a process": """
         test_denials test_fs_denials test_fs_watch test_hostile_package test_sandbox
         test_sandbox_advice test_sandbox_life test_sandbox_limits

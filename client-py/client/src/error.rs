@@ -115,6 +115,9 @@ pub enum SpawnError {
         last_message(report)
     )]
     Died { report: Box<ExitReport> },
+    /// The file of its record cannot be written.
+    #[error("cannot record to {}: {source}", path.display())]
+    Record { path: PathBuf, source: io::Error },
     /// The session would run in a process that was forked of one with such sessions.
     #[error(
         "it runs in the process that this one was forked from, isolated=False; load it with isolated=True here, or start processes by the method \"spawn\""
@@ -140,6 +143,7 @@ impl SpawnError {
             | Self::Server { source, .. }
             | Self::System { source, .. }
             | Self::ScratchFolder { source, .. }
+            | Self::Record { source, .. }
             | Self::NoLanes(SegmentError::System { source, .. })
             | Self::Handshake {
                 source: ProtocolError::Io { error: source, .. },
@@ -153,6 +157,7 @@ impl SpawnError {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Missing(path)
+            | Self::Record { path, .. }
             | Self::NotExecutable { binary: path, .. }
             | Self::Server { address: path, .. }
             | Self::ScratchFolder { parent: path, .. }

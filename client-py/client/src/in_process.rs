@@ -25,6 +25,7 @@ use crate::launch;
 use crate::library::{STACK_BYTES, SessionLibrary};
 use crate::options::HostConfig;
 use crate::poller;
+use crate::record::Recorder;
 use crate::report::ExitReport;
 use crate::runner::{Runner, SessionThread};
 
@@ -33,7 +34,7 @@ use crate::runner::{Runner, SessionThread};
 pub(crate) async fn supervise(
     options: Arc<HostConfig>,
     (library, budget): (Arc<dyn SessionLibrary>, Arc<CrashBudget>),
-    generation: Generation,
+    (generation, recorder): (Generation, Option<Recorder>),
     started: Sender<StartStep>,
 ) {
     let begun = match begin(&options, library, generation, &started) {
@@ -63,7 +64,13 @@ pub(crate) async fn supervise(
                 ended,
                 caller,
             };
-            serve((&options, &budget), generation, session, started).await;
+            serve(
+                (&options, &budget),
+                (generation, recorder),
+                session,
+                started,
+            )
+            .await;
         }
         // Its thread ends by itself: the control connection is closed now.
         Ok(Err(error)) => drop(started.send(StartStep::Done(Err(error)))),
@@ -137,7 +144,7 @@ fn begin(
 /// Watches a session that serves until it has ended, and makes its exit report.
 async fn serve(
     (options, budget): (&Arc<HostConfig>, &CrashBudget),
-    generation: Generation,
+    (generation, recorder): (Generation, Option<Recorder>),
     session: Session,
     started: Sender<StartStep>,
 ) {
@@ -151,7 +158,7 @@ async fn serve(
     let connection = Connection::of_client(&ends.end, outbox.clone());
     let thread = Arc::new(SessionThread::default());
     let instance = HostInstance::new(
-        generation,
+        (generation, recorder),
         Runner::Thread(Arc::clone(&thread), caller),
         ends,
         options.limits,
@@ -191,7 +198,9 @@ async fn serve(
         }
     };
     let was_told = instance.shutdown.borrow().is_some();
-    let report = Arc::new(report(generation, &thread, end, was_told));
+    let mut report = report(generation, &thread, end, was_told);
+    report.record = instance.record();
+    let report = Arc::new(report);
     if !was_told {
         budget.crashed(Arc::clone(&report));
     }

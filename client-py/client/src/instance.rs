@@ -4,6 +4,7 @@
 //! Upholds I-17.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use crate::cause::{Cause, Kill};
 use crate::error::SpawnError;
 use crate::fork::{self, PerProcess};
 use crate::library::SessionLibrary;
+use crate::record::Recorder;
 use crate::report::Running;
 use crate::runner::Runner;
 use crate::wake_pipe::WakePipe;
@@ -64,6 +66,8 @@ pub(crate) struct HostInstance {
     pub(crate) applied: Applied,
     pub(crate) bounds: Option<Bounds>,
     pub(crate) outbox: Outbox,
+    /// Its record, if it is recorded.
+    pub(crate) recorder: Option<Recorder>,
     /// When it is killed, once it was told to end.
     pub(crate) shutdown: watch::Sender<Option<Instant>>,
     /// Whether it was prepared, so that any thread may call it.
@@ -102,7 +106,7 @@ struct LastCall {
 
 impl HostInstance {
     pub(crate) fn new(
-        generation: Generation,
+        (generation, recorder): (Generation, Option<Recorder>),
         runner: Runner,
         ends: Ends,
         limits: Limits,
@@ -119,6 +123,7 @@ impl HostInstance {
             applied,
             bounds,
             outbox,
+            recorder,
             shutdown: watch::Sender::default(),
             serving: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -143,6 +148,12 @@ impl HostInstance {
         let unsaved = lock(&self.unsaved).take();
         // If this fails, the next host fills its cache itself.
         let _ = unsaved.map(|unsaved| unsaved.store());
+    }
+
+    /// The file of its record, if it is recorded.
+    pub(crate) fn record(&self) -> Option<PathBuf> {
+        let recorder = self.recorder.as_ref()?;
+        Some(recorder.path().to_owned())
     }
 
     /// Whether a conversation may start.
@@ -202,6 +213,9 @@ impl HostInstance {
     /// Publishes the exit report to all threads that wait for it, and disconnects the carrier.
     pub(crate) fn finalize(&self, report: Arc<ExitReport>) {
         self.retire();
+        if let Some(recorder) = &self.recorder {
+            recorder.end(&report);
+        }
         self.finalized.store(true, Ordering::Release);
         *lock(&self.report) = Some(report);
         self.reported.notify_all();

@@ -59,8 +59,9 @@ pub(crate) fn shared(
         .confinement
         .as_ref()
         .and_then(|policy| policy.memory);
-    // Without it, the bytes of large buffers travel in frames.
-    let shared = lanes.is_some().then(|| ClientMemory::create(limit).ok());
+    // Without it, the bytes of large buffers travel in frames, where they are recorded.
+    let is_shared = lanes.is_some() && options.record.is_none();
+    let shared = is_shared.then(|| ClientMemory::create(limit).ok());
     let (memory, memory_fd) = shared.flatten().unzip();
     let mut handover = Handover::default();
     handover.add(Role::Lanes, lanes);

@@ -15,6 +15,7 @@ use hostd_protocol::limits::Limits;
 use crate::events::{HostEvents, SpawnThread};
 use crate::library::SessionLibrary;
 use crate::poller::Attention;
+use crate::record::RecordOptions;
 use crate::{ClientError, Conversation, background};
 
 /// How a host is started, watched and replaced.
@@ -52,6 +53,8 @@ pub struct HostConfig {
     pub core_file: Option<PathBuf>,
     /// The lowest level of host log messages that are wanted.
     pub log: LogLevel,
+    /// Where the hosts are recorded, if they are.
+    pub record: Option<RecordOptions>,
     /// Receives what happens to the host.
     pub events: Arc<dyn HostEvents>,
     /// Prepares each new host, before any other conversation with it.
@@ -94,6 +97,7 @@ impl HostConfig {
             debug: false,
             core_file: None,
             log: LogLevel::Info,
+            record: None,
             events,
             on_start: None,
             meanwhile: None,

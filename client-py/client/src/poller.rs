@@ -256,6 +256,9 @@ fn handle(
 ) -> bool {
     let error = match received {
         Ok(header) if header.kind == FrameKind::Notice => {
+            if let Some(recorder) = &instance.recorder {
+                recorder.notice(&header, body);
+            }
             events.notice(header, body);
             return true;
         }

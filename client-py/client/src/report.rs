@@ -57,6 +57,8 @@ pub struct ExitReport {
     pub usage: Option<Usage>,
     /// Whether it was told to end and confirmed that it does.
     pub expected: bool,
+    /// The file of its record, if it was recorded.
+    pub record: Option<PathBuf>,
     /// Whether it ran in this process, on a thread.
     pub in_process: bool,
     pub(crate) running: Running,

@@ -35,6 +35,8 @@ use crate::output::OutputReader;
 use crate::poller;
 use crate::posix_session;
 use crate::reap::StartRecord;
+use crate::record::Recorder;
+use crate::recording;
 use crate::runner::Runner;
 use crate::scratch::ScratchFolder;
 use crate::watchdog;
@@ -66,6 +68,8 @@ pub(crate) fn start(
     generation: Generation,
     started: Sender<StartStep>,
 ) -> Result<(), SpawnError> {
+    // By the thread that waits for the start: the supervisor must not wait for a disk.
+    let recorder = recording::begin(&options, generation)?;
     let runtime = SUPERVISOR.with(|supervisor| match supervisor {
         Some(runtime) => Ok(runtime.clone()),
         None => Ok::<_, SpawnError>(supervisor.insert(begin()?).clone()),
@@ -73,9 +77,14 @@ pub(crate) fn start(
     match options.library.clone() {
         Some(library) => {
             let by = (library, budget);
-            runtime.spawn(in_process::supervise(options, by, generation, started))
+            runtime.spawn(in_process::supervise(
+                options,
+                by,
+                (generation, recorder),
+                started,
+            ))
         }
-        None => runtime.spawn(supervise(options, budget, generation, started)),
+        None => runtime.spawn(supervise(options, budget, (generation, recorder), started)),
     };
     Ok(())
 }
@@ -117,7 +126,7 @@ async fn launch_or_attach(
 async fn supervise(
     options: Arc<HostConfig>,
     budget: Arc<CrashBudget>,
-    generation: Generation,
+    (generation, recorder): (Generation, Option<Recorder>),
     started: Sender<StartStep>,
 ) {
     watchdog::prepare();
@@ -163,7 +172,8 @@ async fn supervise(
                 // Its limit of address space does not allow it.
                 ends.memory = None;
             }
-            return serve(host, stream, ends, &options, &budget, &started).await;
+            let shared = (ends, recorder);
+            return serve(host, stream, shared, &options, &budget, &started).await;
         }
         Ok(Err(error)) => error,
         Err(_) => SpawnError::Timeout(options.start_timeout),
@@ -227,7 +237,7 @@ fn core_folder(options: &HostConfig) -> Option<CoreFolder> {
 async fn serve(
     mut host: WatchedProcess,
     stream: ControlStream,
-    ends: Ends,
+    (ends, recorder): (Ends, Option<Recorder>),
     options: &Arc<HostConfig>,
     budget: &CrashBudget,
     started: &Sender<StartStep>,
@@ -243,7 +253,7 @@ async fn serve(
     let programs = starts_programs.then_some(process.pid);
     let connection = Connection::of_client(&ends.end, outbox.clone());
     let instance = HostInstance::new(
-        host.generation,
+        (host.generation, recorder),
         Runner::Process(process),
         ends,
         options.limits,
@@ -321,7 +331,9 @@ async fn serve(
         }
     }
     let was_told = instance.shutdown.borrow().is_some();
-    let report = Arc::new(host.report(was_told && said_goodbye).await);
+    let mut report = host.report(was_told && said_goodbye).await;
+    report.record = instance.record();
+    let report = Arc::new(report);
     if !was_told {
         budget.crashed(Arc::clone(&report));
     }

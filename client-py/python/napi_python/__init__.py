@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from napi_python._policy import by_ref, expose
     from napi_python._pool_tasks import PoolFuture
     from napi_python._pool_workers import PoolStats, WorkerStats
+    from napi_python._recording import Recording
     from napi_python._references import ExportReference
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Mechanism, Sandbox, SandboxReport
@@ -132,6 +133,7 @@ __all__ = [
     "PoolStats",
     "Promise",
     "ProtocolError",
+    "Recording",
     "RestartPolicy",
     "Sandbox",
     "SandboxReport",
@@ -201,6 +203,7 @@ _LATER: Final = {
     "PoolFuture": "_pool_tasks",
     "PoolStats": "_pool_workers",
     "ProtocolError": "_errors",
+    "Recording": "_recording",
     "RestartPolicy": "_restart_policy",
     "Sandbox": "_sandbox",
     "SandboxReport": "_sandbox",

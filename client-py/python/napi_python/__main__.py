@@ -18,7 +18,9 @@ from napi_python._commands import (
     find,
     inspect,
     install,
+    minimize,
     repl,
+    replay,
     stubs,
 )
 from napi_python._errors import AddonError
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Each adds its command to the parser, with the function that runs it as the default `run`.
-_COMMANDS: Final = (install, find, inspect, call, repl, stubs, audit, doctor, bench, clear_cache)
+_COMMANDS: Final = (
+    *(install, find, inspect, call, repl, stubs, audit, doctor, bench, replay, minimize),
+    clear_cache,
+)
 
 
 class _Ended(SystemExit):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Unpack
 
     from napi_python._modules import HostOptions
+    from napi_python._recording import Recording
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Sandbox
 
@@ -41,6 +42,7 @@ _DEFAULTS: HostOptions = {
     "on_start": None,
     "debug": False,
     "core_file": None,
+    "record": None,
 }
 
 
@@ -146,6 +148,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
     on_start: Callable[[_native.Addon], object] | None = None,
     debug: bool = False,
     core_file: str | os.PathLike[str] | None = None,
+    record: str | os.PathLike[str] | Recording | None = None,
 ) -> _native.Addon:
     """Loads a Node-API addon, in a process of its own, and returns its exports.
 
@@ -195,9 +198,12 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         core_file: Where the core file is put that the kernel writes when the process crashes, for
             debuggers; a file of this name is replaced. It contains the memory of the process, and
             its sandbox permits other processes of this user to inspect it then. See docs/debug.md.
+        record: The file in which what passes between this process and the addon's is recorded, with
+            all arguments and results, or a `Recording` with options. `python -m napi_python replay`
+            plays it. Slow for large buffers, which are copied then. See docs/debug.md.
 
     Raises:
-        LoadError: The file is not an addon, or cannot be loaded.
+        LoadError: The file is not an addon, or cannot be loaded; or the record cannot be written.
         SandboxUnavailable: This system cannot confine the addon as the policy requires.
         TypeError: An option has the wrong type.
         ValueError: An option has an invalid value, or cannot be combined with another.
@@ -224,6 +230,7 @@ def load_addon(  # noqa: PLR0913 - all but the path are options
         on_start=on_start,
         debug=debug,
         core_file=core_file,
+        record=record,
     )
 
 
@@ -275,7 +282,7 @@ def _open(
     isolated, thread, sandbox = given["isolated"], given["thread"], given["sandbox"]
     remote, restart, address = given["remote"], given["restart"], given["address"]
     start_timeout, timeout = given["start_timeout"], given["timeout"]
-    core_file = given["core_file"]
+    core_file, record = given["core_file"], given["record"]
     if not isolated:
         _check_in_process(given)
         sandbox, restart = "none", "never"
@@ -315,7 +322,15 @@ def _open(
         on_start=given["on_start"],
         sandbox=confined,
         opening=opening,
+        record=None if record is None else _recorded(record),
     )
+
+
+def _recorded(record: str | os.PathLike[str] | Recording) -> tuple[str, int, int, bool] | None:
+    """Returns what `record=` means, as the native part takes it."""
+    from napi_python import _recording  # noqa: PLC0415 - mostly not needed
+
+    return _recording.native(record)
 
 
 def _log_level() -> int:

@@ -10,12 +10,12 @@ import json
 import platform
 from typing import TYPE_CHECKING, Any, Final
 
-from napi_python import _crash_source, _text
+from napi_python import _crash_source, _native, _text
 from napi_python._errors import SandboxViolation
 from napi_python._native import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from napi_python._errors import AddonCrashed
 
@@ -26,7 +26,7 @@ _ATTRIBUTES: Final = (
     *("cause", "reason", "signal", "signal_name", "exit_code", "address", "export", "node_api"),
     "node_api_calls",
     *("thread", "pid", "generation", "registers", "frames", "modules", "confinement", "usage"),
-    *("core_file", "stderr"),
+    *("core_file", "stderr", "record"),
 )
 # The keys whose values are addresses or registers.
 _ADDRESSES: Final = frozenset({"address", "file_address", "start", "end"})
@@ -80,6 +80,7 @@ def make(error: AddonCrashed) -> CrashReport:
             {**frame, "source": found.places.get(frame["address"], [])} for frame in error.frames
         ]
     facts["instructions"] = found.instructions
+    facts["calls"] = _open_calls(error.record)
     facts["versions"] = {
         "napi_python": __version__,
         "python": platform.python_version(),
@@ -87,6 +88,19 @@ def make(error: AddonCrashed) -> CrashReport:
         "machine": platform.machine(),
     }
     return CrashReport(facts)
+
+
+def _open_calls(record: str | None) -> list[str] | None:
+    """Returns the calls that had not returned, with the shapes of their arguments."""
+    if record is None:
+        return None
+    try:
+        found = _native._read_record(record)  # noqa: SLF001 - of this package
+    except (OSError, ValueError):
+        # A later process may have removed it.
+        return None
+    calls: list[str] | None = found.get("open_calls")
+    return calls
 
 
 def _with_hexadecimal(value: object, key: str = "") -> object:
@@ -114,6 +128,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts["address"] is not None:
         yield f"address: {facts['address']:#x}"
     frames = (line for frame in facts["frames"] or () for line in _frame(frame))
+    yield from _section("calls that had not returned", map(_text.name, facts["calls"] or ()))
     yield from _section("frames, innermost first", frames)
     yield from _section("instructions", _instructions(facts))
     yield from _section("Node-API functions, latest last", facts["node_api_calls"] or ())
@@ -126,10 +141,11 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     versions = (f"{name}: {value}" for name, value in facts["versions"].items())
     yield from _section("versions", versions)
     output = (facts["stderr"] or "").splitlines()[-_OUTPUT_LINES:]
+    yield from _section("record", [_text.name(facts["record"])] if facts["record"] else [])
     yield from _section("last output", (_text.name(line) for line in output))
 
 
-def _section(title: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
     found = list(lines)
     if found:
         yield ""

@@ -241,7 +241,8 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     `file_address` (as debuggers count it), `function`, `offset`. `modules` are the files of which
     code was mapped: `path`, `start`, `end`, `build_id`. `core_file` is the path of the core file
     that `core_file=` asked for, if the kernel wrote one. `confinement` lists what confined the
-    process, as `mechanism=state`. What is unknown is None. All but signal and exit code may come
+    process, as `mechanism=state`. `record` is the file of its record, if it was recorded. What is
+    unknown is None. All but signal and exit code may come
     from the process itself, which may be hostile. `report()` has it all.
     """
 
@@ -265,6 +266,7 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     modules: list[dict[str, Any]] | None
     core_file: str | None
     confinement: list[str] | None
+    record: str | None
 
     def report(self) -> CrashReport:
         """Returns all that is known of the crash: `print(error.report())`, or its `to_json()`."""

@@ -14,7 +14,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
-from napi_python import _addon, _aio, _loops, _modules, _references
+from napi_python import _addon, _aio, _loops, _modules, _recording, _references
 from napi_python._deadline import nearest
 from napi_python._errors import AddonTimeout
 from napi_python._native import BufferPool, JSClass, JSFunction
@@ -130,20 +130,22 @@ class AddonPool(concurrent.futures.Executor):
             file = _addon.addon_file(path_or_package)
             self._label = Path(file).name
 
-            def start() -> Addon:
-                return _addon.load_addon(file, **options)
+            def start(**more: Any) -> Addon:  # noqa: ANN401 - options of `load_addon`
+                return _addon.load_addon(file, **options, **more)
 
         else:
             name, folder = path_or_package, _modules.root_of(root)
             self._label = name
 
-            def start() -> Addon:
-                return _modules.require(name, root=folder, **options)
+            def start(**more: Any) -> Addon:  # noqa: ANN401 - options of `require`
+                return _modules.require(name, root=folder, **options, **more)
 
+        recording = _recording.of(options.pop("record", None))
         self._raises = on_full == "raise"
         self._pid = os.getpid()
         self._shared = Shared(self._label, max_pending)
-        self._workers = [Worker(self._shared, number, start) for number in range(workers)]
+        starts = [_recording.start_of_worker(start, recording, n) for n in range(workers)]
+        self._workers = [Worker(self._shared, n, one) for n, one in enumerate(starts)]
         try:
             for worker in self._workers:
                 worker.start()

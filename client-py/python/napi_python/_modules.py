@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Literal, TypedDict, Unpack
 
+    from napi_python._recording import Recording
     from napi_python._restart_policy import RestartPolicy
     from napi_python._sandbox import Sandbox
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         on_start: Callable[[_native.Addon], object] | None
         debug: bool
         core_file: str | os.PathLike[str] | None
+        record: str | os.PathLike[str] | Recording | None
 
 
 def require(

@@ -495,11 +495,35 @@ def _open(
     on_start: Callable[[Addon], object] | None,
     sandbox: Literal["default", "strict"] | Sandbox | None,
     opening: Opening,
+    record: tuple[str, int, int, bool] | None = None,
 ) -> Addon: ...
 def _origin(proxy: object, /) -> tuple[Any, ...]: ...
 def _call_rows(
     target: object, rows: tuple[Any, ...], spreads: bool, stops: bool
 ) -> tuple[list[Any], list[tuple[int, BaseException]]]: ...
+def _read_record(path: str, /, most: int = 0) -> dict[str, Any]: ...
+def _replay(
+    path: str,
+    /,
+    *,
+    binary: str,
+    sandboxed: bool,
+    echo: bool,
+    call_timeout: float,
+    before: int | None = None,
+    stop: Callable[[int], bool] | None = None,
+) -> dict[str, Any]: ...
+def _minimize(
+    path: str,
+    output: str,
+    /,
+    *,
+    binary: str,
+    sandboxed: bool,
+    call_timeout: float,
+    seconds: float,
+    progress: Callable[[int, int], bool],
+) -> dict[str, Any]: ...
 def _is_closed(addon: Addon, /) -> bool: ...
 def _package_folders(manifest: str, /) -> list[Path]: ...
 def _package_version(folder: str, /) -> str | None: ...

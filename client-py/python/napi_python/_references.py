@@ -187,7 +187,9 @@ def _refusal(proxy: object, why: str) -> str:
 
 
 def _pickled(opening: _addon.Opening) -> bytes:
-    label, options = opening.label, opening.options
+    label = opening.label
+    # Two processes cannot write one record.
+    options = {name: value for name, value in opening.options.items() if name != "record"}
     for name, value in options.items():
         try:
             pickle.dumps(value)
@@ -203,7 +205,7 @@ def _pickled(opening: _addon.Opening) -> bytes:
         text = f"an export of {label} cannot be pickled: {error}; install {label} again"
         raise NotPicklableError(text) from error
     machine = os.uname().nodename
-    whole = _Pickled(opening.path, opening.module, label, dict(options), identity, machine)
+    whole = _Pickled(opening.path, opening.module, label, options, identity, machine)
     return pickle.dumps(tuple(whole))
 
 

@@ -81,7 +81,7 @@ impl LoadedAddon {
         arguments: Option<CallArguments<'_, 'py>>,
         replied: impl FnOnce(Bound<'py, PyAny>) -> ReplyOf<C, ClientSide<'py>>,
     ) -> PyResult<Option<ReplyOf<C, ClientSide<'py>>>> {
-        if self.background.owner.is_none() {
+        if self.background.owner.is_none() || self.config.is_recorded {
             return Ok(None);
         }
         let mut call = DirectCall {

@@ -239,6 +239,9 @@ impl Conversation {
             }
             FrameKind::Notice => return Err(nothing_to_answer()),
         };
+        if let Some(recorder) = &self.instance.recorder {
+            recorder.sent(self.lane.index(), self.export.as_deref(), sent);
+        }
         let mut grace = GraceIdle {
             idle: &mut *idle,
             cancel: (&self.instance, self.lane.index()),
@@ -295,6 +298,8 @@ impl Conversation {
         if self.has_failed {
             return Err(self.lost(idle));
         }
+        // A record has no callbacks that take no frame.
+        callback = callback.filter(|_| self.instance.recorder.is_none());
         loop {
             let mut grace = GraceIdle {
                 idle: &mut *idle,
@@ -327,6 +332,9 @@ impl Conversation {
             };
             if let Err(error) = accepted {
                 return Err(self.failed(error, idle));
+            }
+            if let Some(recorder) = &self.instance.recorder {
+                recorder.received(self.lane.index(), &header, body);
             }
             if self.interrupted.is_none() {
                 return Ok(Incoming::Frame(header));
