@@ -1,5 +1,6 @@
 //! Reads, plays and shortens records, for the commands `replay` and `minimize`.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,24 @@ fn failed(error: RecordError) -> PyErr {
     }
 }
 
+thread_local! {
+    /// What a handler of a signal has raised in a replay of this thread.
+    static SIGNALLED: Cell<Option<PyErr>> = const { Cell::new(None) };
+}
+
+/// Whether a signal is to end the replay of this thread. Runs the handlers of signals.
+fn is_signalled() -> bool {
+    if let Some(raised) = SIGNALLED.take() {
+        SIGNALLED.set(Some(raised));
+        return true;
+    }
+    let Some(raised) = Python::attach(|py| py.check_signals().err()) else {
+        return false;
+    };
+    SIGNALLED.set(Some(raised));
+    true
+}
+
 fn options(binary: PathBuf, sandboxed: bool, echo: bool, call_timeout: f64) -> PlayOptions {
     let call_timeout = Duration::try_from_secs_f64(call_timeout).unwrap_or(Duration::MAX / 32);
     PlayOptions {
@@ -35,6 +54,7 @@ fn options(binary: PathBuf, sandboxed: bool, echo: bool, call_timeout: f64) -> P
         echo,
         call_timeout,
         events: EVENTS.min(call_timeout),
+        is_interrupted: is_signalled,
         linger: EVENTS.min(call_timeout),
     }
 }
@@ -177,7 +197,7 @@ pub(crate) fn _replay(
         Some(before) => replay.play(&options, Some((before, &mut ask))),
         None => replay.play(&options, None),
     });
-    if let Some(error) = raised {
+    if let Some(error) = raised.or_else(|| SIGNALLED.take()) {
         return Err(error);
     }
     let outcome = outcome.map_err(|error| errors::client(&replay.head().label, error))?;
@@ -217,7 +237,7 @@ pub(crate) fn _minimize(
     };
     let replay = py.detach(|| Replay::open(&path)).map_err(failed)?;
     let found = py.detach(|| replay.minimize(&options, time, &mut told));
-    if let Some(error) = raised {
+    if let Some(error) = raised.or_else(|| SIGNALLED.take()) {
         return Err(error);
     }
     let (short, found) = found.map_err(|error| match error {

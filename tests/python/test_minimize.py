@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import napi_python
 import pytest
 from conftest import addon_path
-from napi_python import AddonCrashed, host, load_addon
-from records import calls, command, replay
+from napi_python import AddonCrashed, AddonTimeout, deadline, host, load_addon
+from records import SECONDS, calls, command, replay
 
 BUFFERUTIL = (
     Path(__file__).parent.parent
@@ -160,6 +164,23 @@ def test_gdb_stops_before_a_call(tmp_path: Path) -> None:
         pytest.skip("gdb may not attach to processes here")
     assert "DivideByZero" in found["gdb"]
     assert "Breakpoint 1, DivideByZero" in found["gdb"]
+
+
+def test_interruption_ends_a_replay(tmp_path: Path) -> None:
+    record = tmp_path / "calls.rec"
+    with (
+        load_addon(addon_path("crash"), record=record) as addon,
+        pytest.raises(AddonTimeout),
+        deadline(0.1),
+    ):
+        addon.loopForever()
+    words = [sys.executable, "-m", "napi_python", "replay", str(record), "--timeout", "1000"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as child:
+        time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=SECONDS)
+    assert child.returncode == 130
+    assert "interrupted" in errors
 
 
 def test_another_host_program(tmp_path: Path) -> None:

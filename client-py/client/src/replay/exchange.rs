@@ -35,7 +35,7 @@ impl Player<'_> {
         let took = reply.map(|reply| reply.time.saturating_sub(call.request.time));
         let took = took.unwrap_or_default();
         let mut until = if was_cancelled(call) {
-            Until::after(took.max(CANCEL_AFTER), None)
+            Until::after(took.max(CANCEL_AFTER), None, self.options.is_interrupted)
         } else {
             self.until(took)
         };

@@ -61,20 +61,25 @@ impl HostEvents for Events {
 pub(super) struct Until {
     time: Instant,
     held: Option<u32>,
+    is_interrupted: fn() -> bool,
 }
 
 impl Until {
     /// Ends a wait after this time; `held` is the host, if a debugger may be attached to it.
-    pub(super) fn after(time: Duration, held: Option<u32>) -> Self {
+    pub(super) fn after(time: Duration, held: Option<u32>, is_interrupted: fn() -> bool) -> Self {
         Self {
             time: Instant::now() + time.min(LONGEST),
             held,
+            is_interrupted,
         }
     }
 }
 
 impl Idle for Until {
     fn check(&mut self) -> Result<(), Interrupted> {
+        if (self.is_interrupted)() {
+            return Err(Interrupted);
+        }
         if Instant::now() < self.time {
             return Ok(());
         }

@@ -18,6 +18,8 @@ pub struct PlayOptions {
     pub call_timeout: Duration,
     /// How long a turn is repeated that brought less than in the record, and a promise is waited for.
     pub events: Duration,
+    /// Whether the program wants to end it. Asked before each call, and while something is waited for.
+    pub is_interrupted: fn() -> bool,
     /// How long turns are taken after the last call, for a crash that came outside of calls.
     pub linger: Duration,
 }

@@ -57,7 +57,7 @@ pub(super) type Key = (u16, Option<u32>);
 
 pub(super) struct Player<'a> {
     pub(super) story: &'a Story,
-    options: &'a PlayOptions,
+    pub(super) options: &'a PlayOptions,
     client: Client,
     events: Arc<Events>,
     pub(super) objects: Objects,
@@ -211,7 +211,7 @@ impl Player<'_> {
             .options
             .call_timeout
             .saturating_add(extra.saturating_mul(10));
-        Until::after(time, self.held)
+        Until::after(time, self.held, self.options.is_interrupted)
     }
 
     fn is_held(&self) -> bool {
@@ -219,6 +219,10 @@ impl Player<'_> {
     }
 
     pub(super) fn lease(&mut self) -> Result<Conversation, Over> {
+        // Each call begins with this, and each turn.
+        if (self.options.is_interrupted)() {
+            return Err(ClientError::Interrupted.into());
+        }
         let mut until = self.until(Duration::ZERO);
         Ok(self.client.conversation(&mut until)?)
     }

@@ -44,6 +44,6 @@ impl Search<'_> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.is_ended || Instant::now() >= self.until
+        self.is_ended || (self.options.is_interrupted)() || Instant::now() >= self.until
     }
 }
