@@ -148,7 +148,11 @@ impl From<&ExitReport> for RecordEnd {
         let frames = report.backtrace.iter().flatten().take(FRAMES_MAX);
         Self {
             cause: report.cause.code().to_owned(),
-            text: report.to_string(),
+            text: if report.expected {
+                "the host process ended when it was told to".to_owned()
+            } else {
+                report.to_string()
+            },
             signal: report.signal,
             signal_name: report.signal_name(),
             exit_code: report.exit_code,

@@ -101,15 +101,24 @@ impl Player<'_> {
         };
         if recorded.kind != parsed.header.kind {
             let name = shapes::call(call, &self.story.head.limits);
-            let (now, then) = if recorded.kind == FrameKind::Failure {
-                ("returned", "failed")
-            } else {
-                ("failed", "returned")
-            };
             note(&mut self.outcome, || {
-                format!("call {number}, {name}, {now}; in the record it {then}")
+                if recorded.kind == FrameKind::Failure {
+                    return format!("call {number}, {name}, returned; in the record it failed");
+                }
+                let why = shapes::failure(parsed.body, &self.story.head.limits);
+                format!("call {number}, {name}, failed: {why}; in the record it returned")
             });
             return;
+        }
+        if call.kind() == Some(CallKind::Load) {
+            let names = |body: &[u8]| {
+                shapes::export_names(body, &self.story.head.limits).unwrap_or_default()
+            };
+            let (then, now) = (names(&recorded.body), names(parsed.body));
+            let (recorded, actual) = (&recorded.ids, &parsed.found.ids);
+            return self
+                .objects
+                .match_exports((&then, recorded), (&now, actual));
         }
         if call.kind() != Some(CallKind::Turn) && call.kind() != Some(CallKind::Watch) {
             self.objects.match_ids(&recorded.ids, &parsed.found.ids);

@@ -171,6 +171,25 @@ impl Objects {
         }
     }
 
+    /// As [`Self::match_ids`], the exports of an addon by their names: their order may be another each time.
+    pub(super) fn match_exports(
+        &mut self,
+        (names, recorded): (&[String], &[IdUse]),
+        (names_now, actual): (&[String], &[IdUse]),
+    ) {
+        let (recorded, actual) = (by_object(recorded), by_object(actual));
+        // The exports themselves come before what they have.
+        if let (Some(recorded), Some(actual)) = (recorded.first(), actual.first()) {
+            self.match_ids(recorded, actual);
+        }
+        let places: HashMap<_, _> = names_now.iter().zip(actual.iter().skip(1)).collect();
+        for (name, recorded) in names.iter().zip(recorded.iter().skip(1)) {
+            if let Some(actual) = places.get(name) {
+                self.match_ids(recorded, actual);
+            }
+        }
+    }
+
     fn hold(&mut self, number: u32, id: SlotId) {
         match self.host.insert(number, id) {
             Some(former) if former == id => return,
@@ -215,4 +234,10 @@ impl Objects {
             self.client.remove(&number);
         }
     }
+}
+
+/// The ids of each object of the host that is lent, with that of its class.
+fn by_object(ids: &[IdUse]) -> Vec<&[IdUse]> {
+    let is_object = |id: &IdUse| id.space == Space::Host && id.counts == Counts::Lent;
+    ids.chunk_by(|_, next| !is_object(next)).collect()
 }

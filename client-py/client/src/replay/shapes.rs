@@ -1,14 +1,18 @@
 //! What a call of a record is, in words: its name, and the kinds and sizes of its arguments, without the values.
 
-use hostd_protocol::calls::CallKind;
+use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::error::Result;
+use hostd_protocol::failure::Failure;
 use hostd_protocol::limits::Limits;
+use hostd_protocol::parts::Part as _;
 use hostd_protocol::value::{ClientKind, Token, ValueReader};
 
 use super::story::Call;
 
 /// How many arguments are described.
 const ARGUMENTS_MAX: u32 = 16;
+/// How many characters of the name and of the message of an error are shown.
+const REASON_MAX: usize = 200;
 /// How many characters of a name are shown.
 const NAME_MAX: usize = 80;
 
@@ -93,6 +97,42 @@ fn arguments(call: &Call, limits: &Limits) -> Result<(Option<String>, Vec<String
         shapes.push(format!("{} more", count - ARGUMENTS_MAX));
     }
     Ok((key, shapes))
+}
+
+/// The names in the reply to a load, in its order.
+pub(super) fn export_names(body: &[u8], limits: &Limits) -> Result<Vec<String>> {
+    let mut reader = ValueReader::new(body, limits);
+    let (_, count) = <calls::Load as TypedCall>::Reply::read(&mut reader)?;
+    let mut names = Vec::new();
+    for _ in 0..count {
+        let (name, _) = calls::NamedExport::read(&mut reader)?;
+        names.push(match name {
+            Token::Str(name) => name.to_owned(),
+            Token::Str16(units) => String::from_utf16_lossy(&units.iter().collect::<Vec<_>>()),
+            _ => String::new(),
+        });
+    }
+    Ok(names)
+}
+
+/// Why a call failed, from the body of its reply.
+pub(super) fn failure(body: &[u8], limits: &Limits) -> String {
+    let mut reader = ValueReader::new(body, limits);
+    match Failure::read(&mut reader) {
+        Ok(Failure::Remote(error)) => error.to_string(),
+        Ok(Failure::Thrown) => {
+            let mut texts = Vec::new();
+            let walked = reader.walk(|token| {
+                if let Token::Str(text) = token
+                    && texts.len() < 2
+                {
+                    texts.push(text.chars().take(REASON_MAX).collect::<String>());
+                }
+            });
+            walked.map_or_else(|error| error.to_string(), |()| texts.join(": "))
+        }
+        Err(error) => error.to_string(),
+    }
 }
 
 fn name(reader: &mut ValueReader<'_>) -> Result<Option<String>> {
