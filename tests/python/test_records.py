@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,9 +34,11 @@ from records import calls, command, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+MODULES = Path(__file__).parent.parent / "real/node_modules"
 
 EVENT_SECONDS = 5.0
+RESVG = MODULES / "@resvg/resvg-js-linux-x64-gnu/resvgjs.linux-x64-gnu.node"
 
 
 @pytest.fixture
@@ -333,6 +336,15 @@ def test_package(record: Path, tmp_path: Path) -> None:
         assert [package.next(), package.next()] == [1, 2]
         _crash(package.die)
     assert _same(record, 4)["end"]["signal_name"] == "SIGABRT"
+
+
+@pytest.mark.skipif(not RESVG.exists(), reason="resvg is not installed")
+def test_exports_come_in_another_order_in_each_process(record: Path) -> None:
+    with load_addon(RESVG, record=record) as addon:
+        svg = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>'
+        assert addon.Resvg(svg, "{}").render().width == 4
+    for _ in range(4):
+        _same(record, 4)
 
 
 def test_each_process_has_a_file_and_their_number_is_bounded(tmp_path: Path) -> None:
