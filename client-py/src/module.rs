@@ -230,6 +230,7 @@ fn _open<'py>(
     options.nested_threads = nested_threads;
     options.debug = debug;
     options.core_file = core_file;
+    options.shares_memory = record.is_none();
     options.record = record.map(record_options);
     options.log = output::level_of_host(log);
     addon.connect(options, object.as_any())?;

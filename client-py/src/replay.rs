@@ -147,6 +147,7 @@ fn played<'py>(
     facts.set("end", end.map(|end| ended(py, end)).transpose()?)?;
     let recorded = replay.end();
     facts.set("recorded", recorded.map(|end| ended(py, end)).transpose()?)?;
+    facts.set("failure", outcome.failure.as_deref())?;
     facts.set("same", replay.is_same(outcome))?;
     facts.set("export", outcome.export.as_deref())?;
     with_place(&facts, replay, end)?;
@@ -259,7 +260,7 @@ pub(crate) fn _minimize(
 }
 
 fn no_crash(path: &Path, outcome: &ReplayOutcome) -> PyErr {
-    let first = outcome.differences.first();
+    let first = outcome.failure.as_ref().or(outcome.differences.first());
     let why = first.map_or_else(String::new, |difference| format!("; {difference}"));
     errors::raised::<PyValueError>(format!(
         "the replay of {} does not crash{why}: there is nothing to minimize",

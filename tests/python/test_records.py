@@ -153,6 +153,37 @@ def test_changes_of_arguments_are_in_the_record(record: Path) -> None:
     assert record.stat().st_size > 100_000
 
 
+def test_large_buffers_and_texts_are_in_the_record(record: Path) -> None:
+    data, text = bytes(range(256)) * 2000, "text" * 100_000
+    with load_addon(addon_path("bench"), record=record) as addon:
+        assert len(addon.makeBuffer(1 << 20)) == 1 << 20
+        assert addon.sumBuffer(data) == sum(data)
+        assert addon.copyText(text) == text
+        changed = bytearray(data)
+        addon.changeBuffer(changed)
+    assert record.stat().st_size > 3 << 20
+    found = _same(record, 5)
+    assert found["difference_count"] == 0
+
+
+def test_replay_that_breaks_off_is_no_success(record: Path, tmp_path: Path) -> None:
+    with load_addon(addon_path("bench"), record=record) as addon:
+        addon.sumBuffer(b"1234" * 100)
+    replaced = tmp_path / "host"
+    replaced.write_text("#!/bin/sh\nexit 1\n")
+    replaced.chmod(0o700)
+    status, found = replay(record, "--host", replaced)
+    assert status != 0
+    assert "same" not in found or found["same"] is not True
+
+
+def test_functions_of_node_api_that_ran_last_are_known_of_a_recorded_process(record: Path) -> None:
+    with load_addon(addon_path("crash"), record=record) as addon:
+        error = _crash(addon.wildResult)
+    assert error.node_api_calls is not None
+    assert error.node_api_calls[-1] == "napi_create_object"
+
+
 def test_objects_and_classes_live_and_are_released(record: Path) -> None:
     with load_addon(addon_path("crash"), record=record) as addon:
         counter = host(addon).run_script(

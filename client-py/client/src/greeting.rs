@@ -24,7 +24,7 @@ pub(crate) fn setup(
         log: options.log,
         nested_threads: options.nested_threads,
         debug: options.debug,
-        keeps_calls: options.debug,
+        keeps_calls: options.debug || options.record.is_some(),
         core_folder,
         confinement,
     }

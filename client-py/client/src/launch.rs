@@ -60,7 +60,7 @@ pub(crate) fn shared(
         .as_ref()
         .and_then(|policy| policy.memory);
     // Without it, the bytes of large buffers travel in frames, where they are recorded.
-    let is_shared = lanes.is_some() && options.record.is_none();
+    let is_shared = lanes.is_some() && options.shares_memory;
     let shared = is_shared.then(|| ClientMemory::create(limit).ok());
     let (memory, memory_fd) = shared.flatten().unzip();
     let mut handover = Handover::default();

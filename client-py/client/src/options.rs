@@ -34,6 +34,8 @@ pub struct HostConfig {
     pub label: String,
     /// How frames are carried.
     pub carrier: Carrier,
+    /// Whether the bytes of large buffers may lie in memory that both sides map, and not in frames.
+    pub shares_memory: bool,
     /// The environment of the host; that of this process if none is given.
     pub env: Option<Vec<(OsString, OsString)>>,
     /// The sandbox of the host, if it has one. A temporary scratch folder in it is made here, and
@@ -88,6 +90,7 @@ impl HostConfig {
             addon,
             label,
             carrier: Carrier::Auto,
+            shares_memory: true,
             env: None,
             confinement: None,
             limits: Limits::DEFAULT,

@@ -233,17 +233,17 @@ class AddonCrashed(AddonError, ConnectionError):  # noqa: N818 - the name says w
     this side killed the process, or "out of memory: …" where it printed that an allocation failed
     before it aborted, "maybe out of memory: …" where only the figures suggest that, "exit status
     unknown: …" where the kernel keeps none. `export` is the exported function that was running,
-    `node_api` the Node-API function, `node_api_calls` in debug mode those that ran last, `address`
-    the one whose access failed; `backtrace` the native functions, innermost first, each as
-    `file!function+offset`; `stderr` the last output; `usage` what it used: `user`, `system` and
-    `wall` seconds, and `peak_memory` in bytes. `thread` is the name of the thread that failed, if
-    it is not the one that runs JavaScript; `registers` has its registers. `frames` has the parts of
-    each entry of `backtrace`: `address`, `path`, `file_address` (as debuggers count it),
-    `function`, `offset`. `modules` are the files of which code was mapped: `path`, `start`, `end`,
-    `build_id`. `core_file` is the path of the core file that `core_file=` asked for, if the kernel
-    wrote one. `confinement` lists what confined the process, as `mechanism=state`. `record` is the
-    file of its record, if it was recorded. What is unknown is None. All but signal and exit code
-    may come from the process itself, which may be hostile. `report()` has it all.
+    `node_api` the Node-API function, `node_api_calls` in debug mode or with `record=` those that
+    ran last, `address` the one whose access failed; `backtrace` the native functions, innermost
+    first, each as `file!function+offset`; `stderr` the last output; `usage` what it used: `user`,
+    `system` and `wall` seconds, and `peak_memory` in bytes. `thread` is the name of the thread that
+    failed, if it is not the one that runs JavaScript; `registers` has its registers. `frames` has
+    the parts of each entry of `backtrace`: `address`, `path`, `file_address` (as debuggers count
+    it), `function`, `offset`. `modules` are the files of which code was mapped: `path`, `start`,
+    `end`, `build_id`. `core_file` is the path of the core file that `core_file=` asked for, if the
+    kernel wrote one. `confinement` lists what confined the process, as `mechanism=state`. `record`
+    is the file of its record, if it was recorded. What is unknown is None. All but signal and exit
+    code may come from the process itself, which may be hostile. `report()` has it all.
     """
 
     signal: int | None

@@ -132,6 +132,7 @@ pub(super) fn config(story: &Story, options: &PlayOptions, events: Arc<Events>) 
     }
     config.limits = head.limits;
     config.restart = RestartMode::Never;
+    config.shares_memory = false;
     config.nested_threads = head.nested_threads;
     config.debug = head.debug;
     config.log = LogLevel::Warn;

@@ -87,6 +87,9 @@ impl Replay {
 
     /// Whether an end is the one of the record; none if the record has none.
     pub fn is_same(&self, outcome: &ReplayOutcome) -> Option<bool> {
+        if outcome.failure.is_some() {
+            return Some(false);
+        }
         let recorded = self.0.end.as_ref()?;
         let none = RecordEnd {
             expected: true,

@@ -32,6 +32,8 @@ pub type Stop<'a> = &'a mut dyn FnMut(u32) -> bool;
 pub struct ReplayOutcome {
     /// How the host ended by itself; none if it served to the end.
     pub end: Option<RecordEnd>,
+    /// Why the replay ended before the record, other than by the end of the host.
+    pub failure: Option<String>,
     /// The export that was running then.
     pub export: Option<String>,
     /// The last it printed.

@@ -117,7 +117,7 @@ pub(super) fn play(
         }
         Some(Over::Failed(error @ ClientError::Spawn(_))) => return Err(error),
         Some(Over::Failed(error)) => {
-            note(&mut outcome, || format!("the replay ended early: {error}"));
+            outcome.failure = Some(error.to_string());
         }
         Some(Over::Stopped) => outcome.is_stopped = true,
         None => {}

@@ -113,6 +113,9 @@ def _summary(found: dict[str, Any]) -> str:
     if found["stopped"]:
         lines.append("Stopped before the call.")
         return "\n".join(lines)
+    if found["failure"] is not None:
+        lines.append(f"The replay ended early: {_text.message(found['failure'])}")
+        return "\n".join(lines)
     how = _records.described(found["end"], found["place"], found["export"])
     match found["same"]:
         case True if found["end"] is None:
@@ -131,6 +134,8 @@ def _summary(found: dict[str, Any]) -> str:
 
 
 def _status(found: dict[str, Any]) -> int:
+    if found["failure"] is not None:
+        return _console.FAILED
     if found["stopped"] or found["same"] or "gdb" in found:
         return _console.OK
     if found["end"] is not None:
