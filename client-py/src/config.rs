@@ -54,6 +54,8 @@ pub(crate) struct AddonConfig {
     pub(crate) process_memory: Option<Arc<SharedMemory>>,
     /// Whether the hosts are recorded: then each call and callback has a frame.
     pub(crate) is_recorded: bool,
+    /// Whether calls are measured for a profile, and whether all are.
+    pub(crate) profile: Option<bool>,
     /// The share of one CPU that a host may take from this process by unsolicited messages.
     pub(crate) unsolicited_cpu: f64,
 }

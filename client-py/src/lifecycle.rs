@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hostd_client::{ClientError, lock};
 use hostd_protocol::calls;
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -17,6 +18,7 @@ use crate::exchange::Request;
 use crate::fallible::{self, Facts};
 use crate::generation::{End, LentObject};
 use crate::output;
+use crate::profiles;
 
 /// [`SHUTDOWN_GRACE`] in debug mode and for a diagnosis: to look up function names takes seconds on a
 /// busy machine, and a killed host reports nothing.
@@ -61,6 +63,43 @@ impl LoadedAddon {
         result.set("denied", denied)?;
         result.set("generation", self.generation())?;
         result.set("pid", self.pid())?;
+        Ok(result.0)
+    }
+
+    /// What was measured for a profile, of this side and of the host that runs. Forgets it if `reset`.
+    pub(crate) fn profile<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        reset: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        /// More than a host keeps spans for.
+        const ANSWERS_MAX: usize = 64;
+        let Some(profiler) = self.profiler.as_deref() else {
+            return Err(errors::raised::<PyValueError>(format!(
+                "{} has no profile: load it with profile=True",
+                self.label()
+            )));
+        };
+        // A host that has ended takes its figures along; none is started for them.
+        if self.pid().is_some() {
+            for _ in 0..ANSWERS_MAX {
+                let request = Request::to(None);
+                let left = self.request_and(py, calls::Profile, request, &(), |_, profile| {
+                    profiler.add_host(profile).map_err(errors::violation)
+                });
+                match left {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) if self.pid().is_some() => return Err(error),
+                    Err(_) => break,
+                }
+            }
+        }
+        let result = profiles::facts(py, profiler)?;
+        if reset {
+            profiler.reset();
+        }
+        result.set("label", &**self.label())?;
         Ok(result.0)
     }
 

@@ -113,7 +113,7 @@ mod _native {
 
 /// Loads an addon; `napi_python.load_addon` has checked what it was given.
 #[pyfunction]
-#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, core_file, log, on_start, sandbox, opening, record=None))]
+#[pyo3(signature = (path, *, module, label, binary, library, public, restart, policy, env, address, carrier, start_timeout, timeout, max_values, unsolicited_cpu, nested_threads, debug, core_file, profile, log, on_start, sandbox, opening, record=None))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments, from one place"
@@ -138,6 +138,7 @@ fn _open<'py>(
     nested_threads: bool,
     debug: bool,
     core_file: Option<PathBuf>,
+    profile: Option<bool>,
     log: u32,
     on_start: Option<Py<PyAny>>,
     sandbox: Option<Bound<'py, PyAny>>,
@@ -197,6 +198,7 @@ fn _open<'py>(
             .map(|it| Arc::clone(it.memory())),
         is_recorded: record.is_some(),
         owner: is_caller.then(|| std::thread::current().id()),
+        profile,
         unsolicited_cpu,
     });
     let object = Addon {
@@ -232,6 +234,7 @@ fn _open<'py>(
     options.core_file = core_file;
     options.shares_memory = record.is_none();
     options.record = record.map(record_options);
+    options.profile = profile.is_some();
     options.log = output::level_of_host(log);
     addon.connect(options, object.as_any())?;
     lifecycle::register(&addon);

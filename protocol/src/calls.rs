@@ -11,6 +11,7 @@ use crate::message::{Description, HostStats, LoadRequest};
 use crate::parts::{
     AnyValue, Arguments, LentAgain, List, Part, PromiseOutcome, PropertyKey, Record, Target,
 };
+use crate::profile::HostProfile;
 
 /// A row of the table: a call with what its bodies consist of.
 pub trait TypedCall {
@@ -140,6 +141,8 @@ calls! {
     /// Does the same with each row, until one fails if true: the results of the first rows, one at least, and
     /// the rows among them that have none. A row that ended it has no result.
     Client 30 Bulk(RowOperation, bool, Rows) -> (AnyValue, List<RowFailure>);
+    /// What the host has collected for a profile since this was asked for the last time.
+    Client 31 Profile() -> Record<HostProfile>;
     /// Calls a callable.
     Host 32 Invoke(Target, Arguments) -> AnyValue;
     /// Whether `key in target`, and `target[key]`; of a callable the number of its parameters, `length`.

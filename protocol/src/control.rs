@@ -38,6 +38,7 @@ pub enum LogLevel {
 
 /// The settings of a session, the client's first message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "settings of their own")]
 pub struct Setup {
     /// The generation that every frame carries.
     pub generation: Generation,
@@ -55,6 +56,8 @@ pub struct Setup {
     pub keeps_calls: bool,
     /// The folder of the core file, if a crash is to leave one.
     pub core_folder: Option<Vec<u8>>,
+    /// Whether the host is to measure what the client asks for, and collect figures for a profile.
+    pub profile: bool,
     /// How the host is to confine itself before it is ready, if it is to.
     pub confinement: Option<Box<Confinement>>,
 }

@@ -4,6 +4,7 @@
 
 use crate::calls::CallKind;
 use crate::lent::Release;
+use crate::profile::HostTimes;
 
 /// The most arguments of a direct call or callback.
 pub const DIRECT_ARGUMENTS_MAX: usize = 4;
@@ -115,6 +116,8 @@ pub struct DirectRequest {
     pub count: u8,
     /// The id of the request.
     pub call: u32,
+    /// How many calls this stands for, if it is to be measured; else zero.
+    pub weight: u32,
     /// What it does.
     pub target: DirectTarget,
     /// The arguments.
@@ -147,6 +150,8 @@ pub struct DirectCall {
     pub state: DirectState,
     /// The objects of the client that are released with the answer.
     pub releases: DirectReleases,
+    /// What the session did with the time, if it was measured and is answered in place.
+    pub times: HostTimes,
 }
 
 /// What becomes of a direct callback.

@@ -9,6 +9,7 @@ use crate::error::{ProtocolError, Result, malformed, violation};
 use crate::ids::{CallId, Generation};
 use crate::lent::Release;
 use crate::limits::{LimitKind, Limits};
+use crate::profile::{HostTimes, TIMES_BYTES};
 use crate::value::{ValueReader, ValueWriter, codes};
 
 /// Bytes of a header.
@@ -55,17 +56,28 @@ impl Flags {
     pub const RELEASES: Self = Self(1);
     /// A write-back block, after the blocks above.
     pub const WRITE_BACK: Self = Self(2);
+    /// Of a request of the client: a weight, before everything else; the host is to measure the call. Of a
+    /// reply to it: [`HostTimes`], before everything else.
+    pub const MEASURED: Self = Self(16);
     /// A block of what the sandbox denied, after the release block if there is one.
     pub const DENIALS: Self = Self(8);
     /// Of a failure: the request was not read beyond its release block, so nothing that it lent was
     /// received.
     pub const UNREAD: Self = Self(4);
 
-    const ALL: u8 = 15;
+    const ALL: u8 = 31;
+    /// What the body begins with in the way of notes, in the order of their blocks.
+    const NOTES: u8 = Self::MEASURED.0 | Self::RELEASES.0 | Self::DENIALS.0;
 
     /// Whether all of these are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether a block comes before the write-back block and the body proper.
+    #[inline]
+    pub const fn has_notes(self) -> bool {
+        self.0 & Self::NOTES != 0
     }
 }
 
@@ -190,7 +202,32 @@ impl FrameBuilder {
         self.number = number;
     }
 
-    /// Writes the release block. Comes first, at most once; without any entry there is none.
+    /// Has a request measured, with a weight. Comes before everything else.
+    pub fn measure(&mut self, weight: u32) {
+        codec::put(&mut self.bytes, weight);
+        self.flags = self.flags | Flags::MEASURED;
+    }
+
+    /// Sets the times of a measured reply, which are zero at first. The first time it comes before
+    /// everything else.
+    pub fn times(&mut self, times: &HostTimes) {
+        if !self.flags.contains(Flags::MEASURED) {
+            self.bytes.extend_from_slice(&[0; TIMES_BYTES]);
+            self.flags = self.flags | Flags::MEASURED;
+        }
+        if let Some(place) = self.bytes.get_mut(HEADER_BYTES..HEADER_BYTES + TIMES_BYTES) {
+            place.copy_from_slice(&times.encode());
+        }
+    }
+
+    /// Bytes of the frame so far, its header included.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "a frame has a header")]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Writes the release block. Comes after these, at most once; without any entry there is none.
     pub fn releases(&mut self, entries: &[Release]) -> Result {
         let Some(count) = u32::try_from(entries.len()).ok().filter(|&count| count > 0) else {
             return Ok(());
@@ -296,6 +333,18 @@ impl FrameBuilder {
         self.bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
         Ok(&self.bytes)
     }
+}
+
+/// The weight at the beginning of a measured request.
+pub fn read_weight(flags: Flags, body: &mut ValueReader<'_>) -> Result<Option<u32>> {
+    let is_measured = flags.contains(Flags::MEASURED);
+    is_measured.then(|| body.take_u32()).transpose()
+}
+
+/// The times at the beginning of a measured reply.
+pub fn read_times(flags: Flags, body: &mut ValueReader<'_>) -> Result<Option<HostTimes>> {
+    let is_measured = flags.contains(Flags::MEASURED);
+    is_measured.then(|| HostTimes::read(body)).transpose()
 }
 
 /// Bytes of one entry of a release block.

@@ -11,7 +11,7 @@ use crate::error::{ProtocolError, Result, malformed};
 
 /// The protocol version of this build. Raised with every change that an older build can't decode; the
 /// test `fingerprint` fails otherwise.
-pub const PROTOCOL: u32 = 9;
+pub const PROTOCOL: u32 = 10;
 
 /// Bytes of a hello.
 pub const HELLO_BYTES: usize = MAGIC.len() + 4 + 1 + BUILD_BYTES;

@@ -29,6 +29,7 @@ pub mod package;
 pub mod parts;
 pub mod pending;
 pub mod process_exit;
+pub mod profile;
 pub mod value;
 
 pub use hostd_shm::{SealedMapping, exit_status};

@@ -27,6 +27,7 @@ use hostd_protocol::limits::Limits;
 use hostd_protocol::message::{self, Description, HostStats, LoadRequest};
 use hostd_protocol::parts::{Arguments, LentAgain, PromiseOutcome, PropertyKey, Put};
 use hostd_protocol::process_exit::ProcessExit;
+use hostd_protocol::profile::{FunctionTimes, HostProfile, HostTimes};
 use hostd_protocol::value::{ValueReader, ValueWriter};
 use serde::Serialize;
 
@@ -93,6 +94,7 @@ fn setup(policy: PolicyName) -> ClientMessage {
         debug: false,
         keeps_calls: true,
         core_folder: Some(b"/c".to_vec()),
+        profile: true,
         confinement: Some(Box::new(Confinement {
             policy,
             read: vec![b"/r".to_vec()],
@@ -178,7 +180,11 @@ fn frames(all: &mut Fingerprint) {
     let header = Header {
         body_len: 1,
         kind: FrameKind::Notice,
-        flags: Flags::RELEASES | Flags::WRITE_BACK | Flags::UNREAD | Flags::DENIALS,
+        flags: Flags::RELEASES
+            | Flags::WRITE_BACK
+            | Flags::UNREAD
+            | Flags::DENIALS
+            | Flags::MEASURED,
         number: 2,
         call: CallId(3),
         generation: Generation(4),
@@ -249,6 +255,7 @@ fn frames(all: &mut Fingerprint) {
         retained_bytes: 9,
     };
     all.record("stats", &stats);
+    profile(all);
     let load = RemoteError::Load {
         message: "message".into(),
         detail: "detail".into(),
@@ -262,6 +269,42 @@ fn frames(all: &mut Fingerprint) {
     all.failure("failure limit", &RemoteError::Limit("it".into()));
     all.failure("failure host", &RemoteError::Host("it".into()));
     all.failure("failure stale", &RemoteError::Stale(1));
+}
+
+/// What measured calls and profiles have.
+fn profile(all: &mut Fingerprint) {
+    let mut frame = FrameBuilder::new(Limits::DEFAULT);
+    let profile = HostProfile {
+        functions: vec![FunctionTimes {
+            name: "name".into(),
+            calls: 1,
+            total: 2,
+            own: 3,
+        }],
+        collections: 4,
+        collecting: 5,
+        finalizers: 6,
+        finalizing: 7,
+        spans: vec![(8, 9, 10)],
+        left: 11,
+    };
+    all.record("profile", &profile);
+    frame.start(FrameKind::Request, 1);
+    frame.measure(12);
+    let bytes = frame.finish(CallId(3), Generation(4)).unwrap();
+    all.bytes("measured request", bytes);
+    frame.start(FrameKind::Reply, 1);
+    frame.times(&HostTimes::default());
+    frame.times(&HostTimes {
+        marshalling: 1,
+        engine: 2,
+        addon: 3,
+        functions: 4,
+        collection: 5,
+        overhead: 6,
+    });
+    let bytes = frame.finish(CallId(3), Generation(4)).unwrap();
+    all.bytes("measured reply", bytes);
 }
 
 /// Whatever a side writes in a way of its own.

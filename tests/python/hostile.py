@@ -148,6 +148,7 @@ class Frames:
             sandbox="none",
             remote="public",
             carrier=carrier,
+            profile=True,
             max_values=MAX_VALUES,
             unsolicited_cpu=64.0,
             start_timeout=20,
@@ -273,6 +274,7 @@ class Frames:
                 lambda: f.x,
                 lambda: cls.y,
                 lambda: host(addon).stats(),
+                lambda: str(host(addon).profile()),
                 lambda: host(addon).collect(),
             )
         )

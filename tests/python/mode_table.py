@@ -78,7 +78,7 @@ AS_THEY_ARE: Final = {
         test_debug""",
     "it names the modes itself": """
         test_caller_thread test_conformance test_fallback test_first_steps test_fuzz
-        test_in_process test_large_messages test_logs test_modes
+        test_in_process test_large_messages test_logs test_modes test_profile
         test_real_addons test_tracing test_uv test_uv_in_process""",
     "it opens no addon, or programs of the documentation do": """
         test_cache test_command_docs test_command_line test_commands test_cuda test_documents

@@ -26,6 +26,7 @@ pub(crate) fn setup(
         debug: options.debug,
         keeps_calls: options.debug || options.record.is_some(),
         core_folder,
+        profile: options.profile,
         confinement,
     }
 }

@@ -53,6 +53,8 @@ pub struct HostConfig {
     pub debug: bool,
     /// Where the core file of a crash is put, if one is wanted.
     pub core_file: Option<PathBuf>,
+    /// Whether calls may be measured, and the host collects figures for a profile.
+    pub profile: bool,
     /// The lowest level of host log messages that are wanted.
     pub log: LogLevel,
     /// Where the hosts are recorded, if they are.
@@ -99,6 +101,7 @@ impl HostConfig {
             nested_threads: false,
             debug: false,
             core_file: None,
+            profile: false,
             log: LogLevel::Info,
             record: None,
             events,

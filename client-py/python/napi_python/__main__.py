@@ -19,6 +19,7 @@ from napi_python._commands import (
     inspect,
     install,
     minimize,
+    profile,
     repl,
     replay,
     stubs,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 # Each adds its command to the parser, with the function that runs it as the default `run`.
 _COMMANDS: Final = (
-    *(install, find, inspect, call, repl, stubs, audit, doctor, bench, replay, minimize),
+    *(install, find, inspect, call, repl, stubs, audit, doctor, bench, profile, replay, minimize),
     clear_cache,
 )
 

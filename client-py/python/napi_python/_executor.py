@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napi_python._modules import HostOptions
     from napi_python._native import Addon
+    from napi_python._profile import Profile
 
 _WORKERS_MAX: Final = 256
 """Workers of a pool: each is a process and a thread."""
@@ -294,6 +295,20 @@ class AddonPool(concurrent.futures.Executor):
         """Returns what the workers have done, and how many tasks wait."""
         workers = tuple(worker.stats() for worker in self._workers)
         return PoolStats(workers, self._shared.tasks.qsize() if not self._shared.closed else 0)
+
+    def profile(self, *, reset: bool = False) -> Profile:
+        """Returns where the time of all workers' calls went, if the pool was made with `profile`.
+
+        With reset=True the figures begin anew. A worker that is in a task is waited for.
+
+        Raises:
+            ValueError: The pool has no profile.
+
+        """
+        from napi_python._profile import merged  # noqa: PLC0415 - mostly not needed
+
+        profiles = [worker.profile(reset=reset) for worker in self._workers]
+        return merged([one for one in profiles if one is not None], self._label)
 
     def shutdown(
         self,

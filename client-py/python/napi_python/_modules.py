@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         debug: bool
         core_file: str | os.PathLike[str] | None
         record: str | os.PathLike[str] | Recording | None
+        profile: bool | Literal["every"]
 
 
 def require(

@@ -34,6 +34,7 @@ from typing import (
 from typing_extensions import TypeVar, disjoint_base
 
 from napi_python._addon import Opening
+from napi_python._profile import Profile
 from napi_python._references import ExportReference
 from napi_python._sandbox import Sandbox, SandboxReport
 from napi_python._values import Object
@@ -127,6 +128,7 @@ class Host:
     @property
     def sandbox(self) -> SandboxReport: ...
     def stats(self) -> dict[str, Any]: ...
+    def profile(self, *, reset: bool = False) -> Profile: ...
     def collect(self) -> None: ...
     def restart(self) -> None: ...
     def close(self) -> None: ...
@@ -491,6 +493,7 @@ def _open(
     nested_threads: bool,
     debug: bool,
     core_file: str | None,
+    profile: bool | None,
     log: int,
     on_start: Callable[[Addon], object] | None,
     sandbox: Literal["default", "strict"] | Sandbox | None,

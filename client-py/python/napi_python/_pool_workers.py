@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napi_python._addon import Opening
     from napi_python._native import Addon
     from napi_python._pool_tasks import Shared, Task
+    from napi_python._profile import Profile
 
 _START_RETRIES: Final = (0.0, 0.1, 0.5, 2.0)
 """Seconds before each attempt to start the process of a worker again."""
@@ -111,6 +112,10 @@ class Worker:
             running=since is not None,
             alive=self._thread.is_alive() and not self._retired,
         )
+
+    def profile(self, *, reset: bool) -> Profile | None:
+        """Returns the profile of its addon, None if it has none yet."""
+        return None if self._addon is None else _native.host(self._addon).profile(reset=reset)
 
     def _work(self) -> None:
         try:

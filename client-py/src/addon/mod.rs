@@ -20,6 +20,7 @@ use crate::deadline::{self, Deadline};
 use crate::denials::Denials;
 use crate::errors;
 use crate::generation::HostGeneration;
+use crate::profile::Profiler;
 use crate::threads;
 
 /// The time that a host may take to end: the running call, then the cleanup hooks, for which the host
@@ -49,6 +50,8 @@ pub(crate) struct LoadedAddon {
     opened: AtomicBool,
     pub(crate) closed: AtomicBool,
     pub(crate) denials: Denials,
+    /// What is measured for a profile, if that is on.
+    pub(crate) profiler: Option<Box<Profiler>>,
     pub(crate) background: Arc<Background>,
 }
 
@@ -65,6 +68,9 @@ impl LoadedAddon {
     /// An addon without a client.
     pub(crate) fn new(config: AddonConfig) -> Arc<Self> {
         let background = Arc::new(Background::new(config.unsolicited_cpu, config.owner));
+        let profiler = config
+            .profile
+            .map(|every| Box::new(Profiler::calibrated(every)));
         Arc::new(Self {
             config,
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -78,6 +84,7 @@ impl LoadedAddon {
             opened: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             denials: Denials::new(),
+            profiler,
             background,
         })
     }

@@ -18,6 +18,8 @@ const KEPT_BODY_BYTES_MAX: usize = 1 << 20;
 /// What one exchange of messages needs.
 pub(super) struct ExchangeBuffers {
     pub(super) builder: FrameBuilder,
+    /// How many calls the frame stands for, if it is a request that is to be measured; else zero.
+    pub(super) weight: u32,
     pub(super) body: Vec<u8>,
     pub(super) objects: RequestObjects,
     pub(super) releases: Vec<Release>,
@@ -47,6 +49,7 @@ impl ExchangeBuffers {
     fn new(limits: &Limits) -> Self {
         Self {
             builder: FrameBuilder::new(*limits),
+            weight: 0,
             body: Vec::new(),
             objects: RequestObjects::default(),
             releases: Vec::new(),
@@ -60,6 +63,7 @@ impl ExchangeBuffers {
     pub(super) fn give(mut self: Box<Self>) {
         self.objects.clear();
         self.releases.clear();
+        self.weight = 0;
         self.callback.state = CallbackState::Absent;
         if self.body.capacity() > KEPT_BODY_BYTES_MAX {
             self.body = Vec::new();

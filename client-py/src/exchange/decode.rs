@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hostd_protocol::failure::Failure;
-use hostd_protocol::frame::{Flags, Header, read_denials, read_releases};
+use hostd_protocol::frame::{Flags, Header, read_denials, read_releases, read_times};
 use hostd_protocol::value::ValueReader;
 use pyo3::prelude::*;
 
@@ -23,6 +23,7 @@ pub(crate) fn read_preamble(
     flags: Flags,
     reader: &mut ValueReader<'_>,
 ) -> PyResult<()> {
+    read_times(flags, reader).map_err(errors::protocol)?;
     let read = read_releases(flags, reader, |release| {
         LentObject::release_all(py, generation.released(release)?);
         Ok(())
@@ -37,6 +38,7 @@ pub(crate) fn read_preamble(
 
 /// Skips the blocks before a body.
 fn skip_preamble(flags: Flags, reader: &mut ValueReader<'_>) -> PyResult<()> {
+    read_times(flags, reader).map_err(errors::protocol)?;
     read_releases(flags, reader, |_| Ok(())).map_err(errors::protocol)?;
     read_denials(flags, reader)
         .map(drop)

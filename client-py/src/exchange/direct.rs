@@ -10,6 +10,7 @@ use hostd_protocol::direct::{
 use hostd_protocol::frame::Header;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::parts::Part;
+use hostd_protocol::profile::HostTimes;
 use hostd_protocol::value::ClientKind;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -23,6 +24,7 @@ use crate::adopt::adopt_running;
 use crate::convert::{CallArguments, ClientSide, Decoder, callable_form};
 use crate::errors;
 use crate::generation::{HostGeneration, LentObject};
+use crate::profile::{Activity, Measure};
 use crate::proxy::Reference;
 use crate::wait::CallWait;
 
@@ -84,17 +86,10 @@ impl LoadedAddon {
         if self.background.owner.is_none() || self.config.is_recorded {
             return Ok(None);
         }
-        let mut call = DirectCall {
-            request: DirectRequest {
-                lane: 0,
-                count: 0,
-                call: 0,
-                target: DirectTarget::Function(0, 0),
-                arguments: [DirectArgument::Undefined; DIRECT_ARGUMENTS_MAX],
-            },
-            state: DirectState::Untaken,
-            releases: DirectReleases::default(),
-        };
+        let profiler = self.profiler.as_deref();
+        let measure = profiler.map(|profiler| profiler.begin(C::KIND, name));
+        let measured = measure.as_ref();
+        let mut call = new_call(measured.map_or(0, Measure::weight));
         let Some(has_callables) = pass(arguments, &mut call.request) else {
             return Ok(None);
         };
@@ -134,6 +129,8 @@ impl LoadedAddon {
             return Ok(None);
         }
         let mut callback = DirectCallback::default();
+        let switch = |activity| measured.into_iter().for_each(|it| it.switch(activity));
+        switch(Activity::Waiting);
         let made = lane.call_directly(&mut call, &mut callback);
         if made.is_err() || call.state == DirectState::Untaken {
             drop(lane);
@@ -144,8 +141,10 @@ impl LoadedAddon {
             if let Some(name) = name {
                 lane.set_export(Arc::clone(name));
             }
+            switch(Activity::Marshalling);
             let request = Request {
                 export: name,
+                measure: measured,
                 ..Request::to(home)
             };
             let open = OpenConversation { lane, deadline };
@@ -156,6 +155,9 @@ impl LoadedAddon {
             let reply = self.await_direct::<C>(py, made, &mut call, request, &mut buffers);
             buffers.give();
             if let Some(result) = reply.transpose() {
+                if let Some(measure) = measure {
+                    measure.end(result.is_err());
+                }
                 return result.map(Some);
             }
         } else {
@@ -165,11 +167,18 @@ impl LoadedAddon {
         let DirectState::Answered(result) = call.state else {
             return Ok(None);
         };
+        if let Some(measure) = measured {
+            measure.answered_in_place(call.times);
+        }
         for release in call.releases.into_iter().flatten() {
             let gone = generation.released(release).map_err(errors::protocol)?;
             LentObject::release_all(py, gone);
         }
-        Ok(Some(replied(value(py, result)?)))
+        let reply = replied(value(py, result)?);
+        if let Some(measure) = measure {
+            measure.end(false);
+        }
+        Ok(Some(reply))
     }
 
     /// Serves the callbacks of a direct call until it is answered in place, or by a frame that is read.
@@ -212,7 +221,10 @@ impl LoadedAddon {
                     let Some(busy) = open else {
                         return Err(errors::lost_lane(self.label()));
                     };
-                    if let Err(error) = busy.lane.call_directly(call, &mut buffers.callback) {
+                    request.switch(Activity::Waiting);
+                    let made = busy.lane.call_directly(call, &mut buffers.callback);
+                    request.switch(Activity::Marshalling);
+                    if let Err(error) = made {
                         let wait = CallWait::attached(&self.config, busy.deadline);
                         return Err(self.client_error(error, wait, request.export()));
                     }
@@ -233,6 +245,24 @@ impl LoadedAddon {
         let served = (open, generation);
         self.await_reply(py, served, (kind, request), buffers)
             .map(Some)
+    }
+}
+
+/// A call that is not complete.
+#[inline]
+fn new_call(weight: u32) -> DirectCall {
+    DirectCall {
+        request: DirectRequest {
+            lane: 0,
+            count: 0,
+            call: 0,
+            weight,
+            target: DirectTarget::Function(0, 0),
+            arguments: [DirectArgument::Undefined; DIRECT_ARGUMENTS_MAX],
+        },
+        state: DirectState::Untaken,
+        releases: DirectReleases::default(),
+        times: HostTimes::default(),
     }
 }
 

@@ -91,6 +91,9 @@ impl LoadedAddon {
         buffers.objects.clear();
         buffers.releases.clear();
         buffers.builder.start(kind, number);
+        if buffers.weight != 0 {
+            buffers.builder.measure(buffers.weight);
+        }
         if generation.has_releases() {
             generation.take_releases(py, &mut buffers.releases);
             let releases = buffers.builder.releases(&buffers.releases);

@@ -19,6 +19,7 @@ use crate::convert::number;
 use crate::errors;
 use crate::fallible;
 use crate::generation::HostGeneration;
+use crate::profile::Activity;
 use crate::wait::CallWait;
 
 /// Larger ones become values of type `BigInt`.
@@ -84,7 +85,9 @@ impl LoadedAddon {
         suspended::suspend(self, generation, busy);
         let in_callback = InCallback::enter(py, &self.config);
         let target = target.object.into_bound(py);
+        request.switch(Activity::Callback);
         let called = arguments(py, callback).and_then(|arguments| call(&target, arguments));
+        request.switch(Activity::Marshalling);
         let outcome = match called.as_ref().ok().and_then(scalar) {
             Some(answer) => Ok(answer),
             // What is converted may need nested requests.

@@ -62,12 +62,24 @@ impl LoadedAddon {
         {
             return Err(self.not_current(home));
         }
+        let profiler = self.profiler.as_deref();
+        let measure = profiler.map(|profiler| profiler.begin(C::KIND, request.export));
+        let request = Request {
+            measure: measure.as_ref(),
+            ..request
+        };
         let mut buffers = ExchangeBuffers::take(&self.config.limits);
+        if let Some(measure) = &measure {
+            buffers.weight = measure.weight();
+        }
         let result = self.exchange(py, (C::KIND, request), &mut buffers, &mut |encoder| {
             body.put(encoder)
         });
         let result = self.conclude(py, (C::KIND, request), result, &mut buffers, &mut read);
         buffers.give();
+        if let Some(measure) = measure {
+            measure.end(result.is_err());
+        }
         result
     }
 
@@ -238,7 +250,7 @@ impl LoadedAddon {
         read: &mut impl FnMut(&mut Decoder<'_, 'py>) -> PyResult<R>,
     ) -> PyResult<R> {
         let mut reader = ValueReader::new(&buffers.body, &self.config.limits);
-        if header.flags.contains(Flags::RELEASES) || header.flags.contains(Flags::DENIALS) {
+        if header.flags.has_notes() {
             read_preamble(py, self, generation, header.flags, &mut reader)?;
         }
         let mut decoder = Decoder::new(py, self, generation, reader, Some(&buffers.objects))?;

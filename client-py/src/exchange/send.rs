@@ -22,6 +22,7 @@ use crate::deadline::nearer;
 use crate::errors;
 use crate::flood;
 use crate::generation::HostGeneration;
+use crate::profile::Activity;
 use crate::turns::TurnCondition;
 use crate::wait::CallWait;
 
@@ -40,6 +41,18 @@ enum Begun {
     Declined,
 }
 
+/// Something has come from the host.
+#[inline]
+fn arrived(request: Request<'_>, incoming: &Incoming, buffers: &ExchangeBuffers) {
+    let Some(measure) = request.measure else {
+        return;
+    };
+    match incoming {
+        Incoming::Frame(header) => measure.arrived(*header, &buffers.body),
+        Incoming::Callback => measure.switch(Activity::Marshalling),
+    }
+}
+
 impl LoadedAddon {
     /// Sends the frame in `buffers` and serves callbacks until its reply comes. Leaves the
     /// conversation in `open`, leased if there was none, unless it has failed.
@@ -51,6 +64,7 @@ impl LoadedAddon {
         (call, request): (CallKind, Request<'_>),
         buffers: &mut ExchangeBuffers,
     ) -> PyResult<Sent> {
+        request.switch(Activity::Waiting);
         let client = self.client()?;
         let outer = open.as_ref().and_then(|open| open.deadline);
         let is_turn = request.declined.is_some();
@@ -94,6 +108,9 @@ impl LoadedAddon {
             if let Some(export) = request.export {
                 open.lane.set_export(Arc::clone(export));
             }
+            if let Some(measure) = request.measure {
+                measure.sent(buffers.builder.len());
+            }
             open.lane.send_while(&mut buffers.builder, &mut wait)?;
             buffers.releases.clear();
             buffers.objects.was_sent(py);
@@ -112,6 +129,7 @@ impl LoadedAddon {
         };
         let is_unread =
             matches!(&incoming, Incoming::Frame(header) if header.flags.contains(Flags::UNREAD));
+        arrived(request, &incoming, buffers);
         if !buffers.objects.awaitables.is_empty() && !is_unread {
             let awaitables = &mut buffers.objects.awaitables;
             serve::settle_awaitables(py, self, generation, call, awaitables);
@@ -165,13 +183,16 @@ impl LoadedAddon {
         let Some(busy) = open else {
             return Err(errors::lost_lane(self.label()));
         };
+        request.switch(Activity::Waiting);
         let mut wait = CallWait::attached(&self.config, busy.deadline);
         let next = busy
             .lane
             .next_or_callback(&mut buffers.body, &mut buffers.callback, &mut wait);
-        next.map_err(|error| {
+        let incoming = next.map_err(|error| {
             self.interrupted(py, (open, generation), request, (error, wait), buffers)
-        })
+        })?;
+        arrived(request, &incoming, buffers);
+        Ok(incoming)
     }
 
     /// Serves callbacks until the reply to a call comes that the host has taken without a frame.
@@ -219,7 +240,8 @@ impl LoadedAddon {
         let deadline = busy.deadline;
         suspended::suspend(self, generation, busy);
         let in_callback = InCallback::enter(py, &self.config);
-        let served = serve::serve(py, self, generation, header, buffers, &mut reply);
+        let measure = request.measure;
+        let served = serve::serve(py, (self, measure), generation, header, buffers, &mut reply);
         drop(in_callback);
         *open = suspended::resume();
         match &served {
@@ -283,8 +305,12 @@ impl LoadedAddon {
                 None if wait.ended_by.is_some() || wait.is_over(py) => resumed.lane.interrupt(),
                 None => {}
             }
+            request.switch(Activity::Waiting);
             let mut next = || -> Result<Incoming, ClientError> {
                 if !gone {
+                    if let Some(measure) = request.measure {
+                        measure.sent(reply.builder.len());
+                    }
                     resumed.lane.send_while(&mut reply.builder, &mut wait)?;
                     reply.releases.clear();
                     reply.objects.was_sent(py);
@@ -300,6 +326,9 @@ impl LoadedAddon {
                 raised.unwrap_or(error)
             })
         });
+        if let Ok(incoming) = &result {
+            arrived(request, incoming, buffers);
+        }
         if result.is_err() {
             unsend(py, generation, &mut reply);
         } else if !reply.objects.awaitables.is_empty() {

@@ -28,6 +28,7 @@ use crate::errors;
 use crate::fallible;
 use crate::generation::{HostGeneration, Lending, LentObject};
 use crate::names::Names;
+use crate::profile::{Activity, Measure};
 use crate::wait::CallWait;
 
 /// The result of a request, before it is encoded.
@@ -113,12 +114,26 @@ pub(crate) struct Replied<'a> {
 /// protocol.
 pub(crate) fn serve(
     py: Python<'_>,
-    addon: &Arc<LoadedAddon>,
+    (addon, measure): (&Arc<LoadedAddon>, Option<&Measure<'_>>),
     generation: &Arc<HostGeneration>,
     header: Header,
     buffers: &ExchangeBuffers,
     reply: &mut ExchangeBuffers,
 ) -> PyResult<Served> {
+    if header.flags.contains(Flags::MEASURED) {
+        return Err(errors::violation("a request that it measured itself"));
+    }
+    let switch = |activity| {
+        if let Some(measure) = measure {
+            measure.switch(activity);
+        }
+    };
+    let act = |request| {
+        switch(Activity::Callback);
+        let result = act(py, addon, request);
+        switch(Activity::Marshalling);
+        result
+    };
     let unknown = |raised| Served {
         raised,
         is_known: false,
@@ -153,13 +168,13 @@ pub(crate) fn serve(
     let is_known = request.target.is_some();
     let served = |raised| Served { raised, is_known };
     let Some(received) = decoder.received()? else {
-        let result = act(py, addon, request);
+        let result = act(request);
         let written = write(py, addon, generation, (header.number, None), result, reply);
         return written.map(served);
     };
     drop(decoder);
     suspended::set_received(Some(Rc::clone(&received)));
-    let result = act(py, addon, request);
+    let result = act(request);
     suspended::set_received(None);
     let changed = (header.number, Some(&received));
     let written = write(py, addon, generation, changed, result, reply);

@@ -7,6 +7,7 @@ use hostd_protocol::calls::CallKind;
 
 use crate::deadline::Deadline;
 use crate::generation::HostGeneration;
+use crate::profile::{Activity, Measure};
 use crate::turns::TurnCondition;
 
 #[derive(Clone, Copy)]
@@ -23,6 +24,8 @@ pub(crate) struct Request<'a> {
     pub(crate) condition: TurnCondition,
     /// A deadline beside those of every call.
     pub(crate) deadline: Option<Deadline>,
+    /// What is measured of it, if a profile is made.
+    pub(crate) measure: Option<&'a Measure<'a>>,
 }
 
 impl<'a> Request<'a> {
@@ -35,6 +38,15 @@ impl<'a> Request<'a> {
             served: None,
             condition: TurnCondition::None,
             deadline: None,
+            measure: None,
+        }
+    }
+
+    /// The thread goes on with something else, if this is measured.
+    #[inline]
+    pub(super) fn switch(&self, activity: Activity) {
+        if let Some(measure) = self.measure {
+            measure.switch(activity);
         }
     }
 
@@ -47,7 +59,12 @@ impl<'a> Request<'a> {
 pub(super) const fn proves(call: CallKind) -> bool {
     !matches!(
         call,
-        CallKind::Turn | CallKind::Release | CallKind::Stats | CallKind::Settle | CallKind::Collect
+        CallKind::Turn
+            | CallKind::Release
+            | CallKind::Stats
+            | CallKind::Settle
+            | CallKind::Collect
+            | CallKind::Profile
     )
 }
 

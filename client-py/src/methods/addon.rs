@@ -179,6 +179,13 @@ impl Host {
         self.addon.stats(py)
     }
 
+    /// What was measured for a profile, and forgets it if `reset`.
+    #[pyo3(signature = (*, reset = false))]
+    fn profile<'py>(&self, py: Python<'py>, reset: bool) -> PyResult<Bound<'py, PyAny>> {
+        let profile = fallible::import(py, "napi_python._profile", "profile_of")?;
+        call(&profile, (self.addon.profile(py, reset)?,))
+    }
+
     /// Frees the addon's unreachable objects now and runs their finalizers.
     fn collect(&self, py: Python<'_>) -> PyResult<()> {
         self.addon.collect(py)

@@ -33,6 +33,8 @@ struct State {
     cancelling: Option<Py<PyAny>>,
     /// The threads that wait for it.
     threads: Vec<Thread>,
+    /// When it came, if a profile is made.
+    made: Option<u64>,
     outcome: Option<Outcome>,
 }
 
@@ -60,6 +62,7 @@ impl Promise {
     pub(crate) fn new(handle: Handle) -> Self {
         let state = State {
             subscription: handle.class,
+            made: handle.addon.profiler.as_ref().map(|it| it.promises.made()),
             ..State::default()
         };
         Self {
@@ -92,6 +95,10 @@ impl Promise {
             let mut state = lock(&this.state);
             if state.outcome.is_some() {
                 return;
+            }
+            if let (Some(made), Some(profiler)) = (state.made, &this.handle.addon.profiler) {
+                let is_rejected = matches!(outcome, Outcome::Rejected(_));
+                profiler.promises.settled(made, is_rejected);
             }
             state.outcome = Some(outcome);
             (

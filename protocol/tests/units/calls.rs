@@ -33,6 +33,7 @@ const GOLDEN: &[(u16, &str)] = &[
     (28, "LoadMore"),
     (29, "Extends"),
     (30, "Bulk"),
+    (31, "Profile"),
     (32, "Invoke"),
     (33, "RemoteGet"),
     (34, "RemoteSet"),

@@ -18,6 +18,7 @@ fn message_is_read_as_written() {
         debug: true,
         keeps_calls: true,
         core_folder: None,
+        profile: false,
         confinement: None,
     });
     let mut bytes = Vec::new();

@@ -118,6 +118,7 @@ pub fn open(
         nested_threads: setup.nested_threads,
         debug: setup.debug,
         keeps_calls: setup.keeps_calls,
+        profile: setup.profile,
         hooks: surroundings.hooks,
         on_wake: surroundings.on_wake,
     })?;

@@ -24,7 +24,7 @@ use hostd_quickjs as q;
 
 use crate::holds::{COLLECT_BYTES_MIN, COLLECT_HOLDS_MIN, GivenUp, HELD, Hold, Holds};
 use crate::record::{NOT_HELD, Record};
-use crate::state::State;
+use crate::state::{self, State};
 use crate::{JsResult, Runtime, Value};
 
 /// How many unreferenced objects are queued at most.
@@ -53,6 +53,16 @@ impl State {
             .foreign
             .get()
             .wrapping_add(self.allocator().allocated())
+    }
+}
+
+/// A collection that the engine begins, because its heap has grown.
+unsafe extern "C" fn collect_for_allocation(rt: *mut q::JSRuntime) {
+    // SAFETY: E1, E5; the engine would call it here.
+    let mut collect = || unsafe { q::JS_RunGC(rt) };
+    match state::current().and_then(|state| state.on_collection.get()) {
+        Some(run) => run(&mut collect),
+        None => collect(),
     }
 }
 
@@ -123,6 +133,13 @@ impl Runtime {
         foreign.set(foreign.get().wrapping_add(bytes));
     }
 
+    /// Has `run` called for each collection on this thread, with what collects. It must call that once.
+    pub fn on_collection(self, run: fn(&mut dyn FnMut())) {
+        self.state.on_collection.set(Some(run));
+        // SAFETY: E1; the function calls nothing but `run` and the collector.
+        unsafe { q::JS_SetCollectionHook(self.state.rt, Some(collect_for_allocation)) };
+    }
+
     /// Collects garbage now, and all objects whose death was delayed. The tokens of their
     /// finalizers are queued afterwards.
     pub fn gc(self) {
@@ -136,6 +153,13 @@ impl Runtime {
     /// objects that only they keep alive; then runs the engine's collector if `cycles` are to be
     /// freed.
     fn collect(self, all: bool, cycles: bool) {
+        match self.state.on_collection.get() {
+            Some(run) => run(&mut || self.collect_now(all, cycles)),
+            None => self.collect_now(all, cycles),
+        }
+    }
+
+    fn collect_now(self, all: bool, cycles: bool) {
         let start = Instant::now();
         let nursery = &self.state.nursery;
         {

@@ -110,6 +110,7 @@ impl Engine {
             stack_limit: stack_pointer().saturating_sub(options.stack_bytes),
             external: Cell::new(0),
             external_at_gc: Cell::new(0),
+            on_collection: Cell::new(None),
         });
         let engine = Engine {
             state: NonNull::from(Box::leak(state)),

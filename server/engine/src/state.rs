@@ -73,7 +73,12 @@ pub(crate) struct State {
     pub(crate) stack_limit: usize,
     pub(crate) external: Cell<i64>,
     pub(crate) external_at_gc: Cell<i64>,
+    /// What runs each collection, if something else than the engine does.
+    pub(crate) on_collection: Cell<Option<RunCollection>>,
 }
+
+/// Runs a collection, by calling what it is given once.
+pub(crate) type RunCollection = fn(&mut dyn FnMut());
 
 impl State {
     /// Starts a new count of the growth of external memory, because garbage is collected now.

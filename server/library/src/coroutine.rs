@@ -34,6 +34,7 @@ use hostd_protocol::direct::{
 };
 use hostd_protocol::in_process::{Resumed, SessionEnd};
 use hostd_protocol::memory::SharedMemory;
+use hostd_protocol::profile::HostTimes;
 use hostd_session::{ParkedSession, Session, WakeHook};
 
 use crate::hooks::DirectCalls;
@@ -113,10 +114,13 @@ fn take_direct() -> Option<DirectRequest> {
 }
 
 /// Answers that call, if the client still waits for it in place.
-fn answer_direct(result: Scalar) -> bool {
+fn answer_direct(result: Scalar, times: Option<&HostTimes>) -> bool {
     // SAFETY: N4.
     let call = unsafe { HERE.with(|here| here.call.get()).as_mut() };
     call.is_some_and(|call| {
+        if let Some(times) = times {
+            call.times = *times;
+        }
         call.state = DirectState::Answered(result);
         true
     })

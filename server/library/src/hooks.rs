@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hostd_protocol::direct::{
     CallbackState, DirectCallback, DirectReleases, DirectRequest, Scalar,
 };
+use hostd_protocol::profile::HostTimes;
 use hostd_session::SessionHooks;
 
 /// JavaScript that runs on the client's thread lets the client check its deadline and signals so often.
@@ -18,7 +19,7 @@ pub(crate) struct DirectCalls {
     /// Takes the one that the client makes.
     pub(crate) take: fn() -> Option<DirectRequest>,
     /// Answers it, if the client still waits in place.
-    pub(crate) answer: fn(Scalar) -> bool,
+    pub(crate) answer: fn(Scalar, Option<&HostTimes>) -> bool,
     /// Releases objects with that answer, if the client still waits in place.
     pub(crate) release: fn(DirectReleases) -> bool,
     /// Makes a callback, if the client takes it.
@@ -46,8 +47,9 @@ impl SessionHooks for InProcessHooks {
         self.direct.and_then(|calls| (calls.take)())
     }
 
-    fn answer_direct(&self, result: Scalar) -> bool {
-        self.direct.is_some_and(|calls| (calls.answer)(result))
+    fn answer_direct(&self, result: Scalar, times: Option<&HostTimes>) -> bool {
+        self.direct
+            .is_some_and(|calls| (calls.answer)(result, times))
     }
 
     fn release_direct(&self, releases: DirectReleases) -> bool {

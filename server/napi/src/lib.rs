@@ -13,8 +13,9 @@ mod loader;
 pub use abi::parked::ParkedHost;
 pub use env::EnvId;
 pub use host::{
-    Budget, FIRST_FOREIGN_TAG, Host, HostHooks, HostOptions, NodeRuntime, NodeVersion, Origin,
-    OwnedHost, Settled, StartError, current_call, recent_calls,
+    Activity, Budget, FIRST_FOREIGN_TAG, Host, HostHooks, HostOptions, MeasuredFigures,
+    MeasuredFunction, MeasuredSpan, MeasuredTimes, NodeRuntime, NodeVersion, Occurrences, Origin,
+    OwnedHost, Profiler, Settled, StartError, current_call, recent_calls,
 };
 pub use loader::{ApiVersion, Library, LoadError, LoadErrorKind, Loaded, Platform, preflight};
 

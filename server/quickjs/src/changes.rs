@@ -1,5 +1,6 @@
-//! What is changed in the engine's source before it is compiled: promises keep continuation data, and
-//! the data properties of an object are listed in one pass.
+//! What is changed in the engine's source before it is compiled: promises keep continuation data, the
+//! data properties of an object are listed in one pass, and a hook runs the collections that the engine
+//! begins.
 
 /// A text of the source, how often it is there, and what takes its place.
 struct Change {
@@ -8,7 +9,7 @@ struct Change {
     new: &'static str,
 }
 
-const CHANGES: [Change; 11] = [
+const CHANGES: [Change; 12] = [
     Change {
         old: "#include \"quickjs.h\"\n",
         count: 1,
@@ -16,6 +17,7 @@ const CHANGES: [Change; 11] = [
             "#include \"quickjs.h\"\n",
             "JSValue JS_GetContinuationData(JSRuntime *rt);\n",
             "void JS_SetContinuationData(JSRuntime *rt, JSValue data);\n",
+            "void JS_SetCollectionHook(JSRuntime *rt, void (*run)(JSRuntime *));\n",
             include_str!("data_properties.h"),
         ),
     },
@@ -23,18 +25,25 @@ const CHANGES: [Change; 11] = [
     Change {
         old: "    JSPromiseHook *promise_hook;\n",
         count: 1,
-        new: "    JSValue continuation_data;\n    JSPromiseHook *promise_hook;\n",
+        new: "    JSValue continuation_data;\n    void (*on_collection)(JSRuntime *);\n    \
+              JSPromiseHook *promise_hook;\n",
     },
     Change {
         old: "    rt->current_exception = JS_UNINITIALIZED;\n\n    return rt;\n",
         count: 1,
         new: "    rt->current_exception = JS_UNINITIALIZED;\n    \
-              rt->continuation_data = JS_UNDEFINED;\n    return rt;\n",
+              rt->continuation_data = JS_UNDEFINED;\n    rt->on_collection = NULL;\n    return rt;\n",
     },
     Change {
         old: "    rt->in_free = true;\n",
         count: 1,
         new: "    rt->in_free = true;\n    JS_SetContinuationData(rt, JS_UNDEFINED);\n",
+    },
+    Change {
+        old: "        JS_RunGC(rt);\n        rt->malloc_gc_threshold",
+        count: 1,
+        new: "        if (rt->on_collection)\n            rt->on_collection(rt);\n        \
+              else\n            JS_RunGC(rt);\n        rt->malloc_gc_threshold",
     },
     // A field of a reaction, set where the reaction is made.
     Change {

@@ -37,6 +37,12 @@ static void enqueue_thenable(JSContext *ctx, JSValueConst *args)
     JS_EnqueueJob(ctx, thenable_job_with_data, 4, all);
 }
 
+/* Has `run` called for each collection that an allocation begins; it calls JS_RunGC. */
+void JS_SetCollectionHook(JSRuntime *rt, void (*run)(JSRuntime *))
+{
+    rt->on_collection = run;
+}
+
 /* The current data; the caller frees it. */
 JSValue JS_GetContinuationData(JSRuntime *rt)
 {

@@ -59,6 +59,11 @@ unsafe extern "C" {
     pub fn JS_GetContinuationData(rt: *mut JSRuntime) -> JSValue;
     /// Makes it the current one; the count goes to the engine.
     pub fn JS_SetContinuationData(rt: *mut JSRuntime, data: JSValue);
+    /// Has `run` called for each collection that an allocation begins; it calls `JS_RunGC`.
+    pub fn JS_SetCollectionHook(
+        rt: *mut JSRuntime,
+        run: Option<unsafe extern "C" fn(rt: *mut JSRuntime)>,
+    );
     /// Lists the own properties of an ordinary object if all are data and no key is an integer;
     /// returns one of the constants above, or another number where other functions have to tell.
     /// Runs no JavaScript.

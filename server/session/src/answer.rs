@@ -7,6 +7,7 @@ use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::message::{Description, HostStats};
 use hostd_protocol::parts::{AnyValue, List, PromiseOutcome, Put, Record};
+use hostd_protocol::profile::HostProfile;
 
 use super::Session;
 use super::settled::{Batch, OutcomeOf};
@@ -59,6 +60,7 @@ answers! {
     Turn((bool, Batch)) as (bool, List<SettledPromise>);
     Description(Box<Record<Description>>) as Record<Description>;
     Stats(Box<Record<HostStats>>) as Record<HostStats>;
+    Profile(Box<Record<HostProfile>>) as Record<HostProfile>;
     /// The results of rows, and the rows that have none.
     Bulk(BulkAnswer) as (AnyValue, List<RowFailure>);
     /// What an addon exports, with the functions and classes among them.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hostd_engine::{ErrorConstructor, JsResult, Thrown, Value};
+use hostd_napi::Activity;
 use hostd_protocol::calls::{CallKind, ReplyOf, TypedCall};
 use hostd_protocol::carrier::Wake;
 use hostd_protocol::direct::{CallbackState, DirectCallback};
@@ -40,10 +41,12 @@ impl Session {
     ) -> JsResult<ReplyOf<C, HostSide>> {
         let lane = self.begin_request()?;
         let mut buffers = self.take_buffers();
-        let exchange = || self.exchange(lane, C::KIND, &mut buffers, request);
-        let answered = self.host.nest(exchange);
-        let answer = answered.and_then(|(header, originals)| {
-            self.take_answer::<C::Reply>(&header, &originals, &mut buffers)
+        let answer = self.measure(Activity::Marshalling, || {
+            let exchange = || self.exchange(lane, C::KIND, &mut buffers, request);
+            let answered = self.host.nest(exchange);
+            answered.and_then(|(header, originals)| {
+                self.take_answer::<C::Reply>(&header, &originals, &mut buffers)
+            })
         });
         self.put_buffers(buffers);
         answer
@@ -156,7 +159,7 @@ impl Session {
             .borrow_mut()
             .push((lane, Rc::clone(originals)));
         self.nested.set(self.nested.get() + 1);
-        let waited = wait();
+        let waited = self.measure(Activity::Client, wait);
         self.nested.set(self.nested.get() - 1);
         self.open_requests.borrow_mut().pop();
         waited
@@ -281,6 +284,10 @@ impl Session {
         let before = self.rt.mutations();
         let mut changes = Vec::new();
         let FrameBuffers { body, objects, .. } = buffers;
+        if header.flags.contains(Flags::MEASURED) {
+            let error = ProtocolError::violation("a measured answer of the client");
+            return Err(self.broken(error));
+        }
         let mut reader = ValueReader::new(body, &self.limits);
         let answer = self
             .take_releases(header.flags, &mut reader)

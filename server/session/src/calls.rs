@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hostd_engine::{Content, JsResult, Key, KeyQuery, PromiseState, Runtime, Thrown, Value};
-use hostd_napi::LoadError;
+use hostd_napi::{Activity, LoadError};
 use hostd_node::Required;
 use hostd_protocol::calls::{self, CallKind, TypedCall};
 use hostd_protocol::error::RemoteError;
@@ -99,6 +99,9 @@ impl Session {
             CallKind::Turn => serve!(Turn, |()| Ok(self.take_turn())),
             CallKind::Release => serve!(Release, |()| Ok(())),
             CallKind::Stats => serve!(Stats, |()| Ok(Box::new(Record(self.stats())))),
+            CallKind::Profile => {
+                serve!(Profile, |()| Ok(Box::new(Record(self.take_profile()))))
+            }
             CallKind::Collect => serve!(Collect, |()| {
                 self.host.collect();
                 Ok(())
@@ -128,7 +131,9 @@ impl Session {
         level: &Level,
         act: impl FnOnce(Asked<C>) -> Result<A, Refusal>,
     ) -> Result<Answer, Refusal> {
-        act(self.read::<C>(level, body)?).map(Answers::answer)
+        let request = self.read::<C>(level, body)?;
+        self.switch(Activity::Engine);
+        act(request).map(Answers::answer)
     }
 
     /// Reads a request to its end. Its objects are compared with their state at this point.

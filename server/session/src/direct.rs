@@ -2,6 +2,7 @@
 //! callbacks in them.
 
 use hostd_engine::{JsResult, Key, Value};
+use hostd_napi::Activity;
 use hostd_protocol::calls;
 use hostd_protocol::direct::{
     CallbackState, DIRECT_ARGUMENTS_MAX, DirectArgument, DirectCallback, DirectName, DirectRequest,
@@ -62,6 +63,8 @@ impl Session {
         let level = self.levels.borrow_mut().pop().unwrap_or_default();
         level.flags.set(Flags::NONE);
         level.compared.set(self.rt.mutations());
+        let is_begun = request.weight != 0 || self.is_measured.get();
+        let measured = is_begun && self.begin_direct(request.weight);
         self.serve_lane(lane, || {
             self.serve_at(&level, (lane, &header), || {
                 let answer = self.host.enter(|_| self.call_directly(request));
@@ -76,6 +79,9 @@ impl Session {
                 }
             });
         });
+        if measured {
+            self.end_measured();
+        }
         self.levels.borrow_mut().push(level);
         Ok(self.finish_outermost())
     }
@@ -94,6 +100,7 @@ impl Session {
             };
         }
         let arguments = &arguments[..count];
+        self.switch(Activity::Engine);
         match &request.target {
             DirectTarget::Function(function, this) => {
                 let function = self.tables.held(id(*function)?)?;
@@ -117,13 +124,14 @@ impl Session {
 
     /// Answers the client's call in place, if the client looks there and nothing else is due to be sent.
     fn answer_directly(&self, request: &DirectRequest, scalar: Scalar) -> bool {
+        self.switch(Activity::Marshalling);
         if passes_callable(request) {
             // One that is not used any more is released with the answer.
             self.host.report_unused();
         }
         !self.has_left()
             && (!self.tables.remotes.borrow().has_released() || self.release_directly())
-            && self.hooks.answer_direct(scalar)
+            && self.answer_in_place(scalar)
     }
 
     /// Releases objects of the client with the answer that follows in place, if it has room for all.

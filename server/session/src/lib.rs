@@ -23,6 +23,7 @@ mod marshal;
 mod notices;
 mod options;
 mod pending;
+mod profile;
 mod promises;
 mod run;
 mod serve;
@@ -115,6 +116,8 @@ pub struct Session {
     /// How often the home lane was full since something was sent on it.
     flush_retries: Cell<u32>,
     served: Cell<u64>,
+    /// Whether the call that is being served is measured.
+    is_measured: Cell<bool>,
     asked: Cell<u64>,
     /// Dropped last: it frees the engine that the values above are of (I-23).
     _owner: OwnedHost,

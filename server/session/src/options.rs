@@ -12,9 +12,11 @@ use hostd_protocol::frame::Denial;
 use hostd_protocol::ids::Generation;
 use hostd_protocol::limits::Limits;
 use hostd_protocol::memory::HostMemory;
+use hostd_protocol::profile::HostTimes;
 
 /// What a session is made from.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "settings of their own")]
 pub struct SessionOptions {
     /// The host's end of the carrier.
     pub end: HostEnd,
@@ -34,6 +36,8 @@ pub struct SessionOptions {
     pub debug: bool,
     /// Whether the functions of Node-API that ran last are kept for the report of a crash.
     pub keeps_calls: bool,
+    /// Whether the client may have calls measured for a profile.
+    pub profile: bool,
     /// The process around the session.
     pub hooks: Box<dyn SessionHooks>,
     /// Called from any thread when the JS thread is to be run, where nothing else wakes it.
@@ -79,8 +83,8 @@ pub trait SessionHooks: fmt::Debug {
         None
     }
 
-    /// Answers that call, if the client still waits for it in place.
-    fn answer_direct(&self, _result: Scalar) -> bool {
+    /// Answers that call, if the client still waits for it in place, with its times if it was measured.
+    fn answer_direct(&self, _result: Scalar, _times: Option<&HostTimes>) -> bool {
         false
     }
 

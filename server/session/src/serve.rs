@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use hostd_napi::Activity;
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::{ProtocolError, RemoteError};
 use hostd_protocol::frame::{Flags, FrameKind, Header, read_releases};
@@ -17,12 +18,17 @@ use crate::marshal::{Changes, Encoded, Encoder, Sent};
 impl Session {
     /// Serves a request whose body is `body`; the memory of `body` is returned for the next one.
     pub(super) fn serve(&self, lane: LaneNumber, header: &Header, body: &mut Vec<u8>) {
+        let may_be_measured = header.flags.contains(Flags::MEASURED) || self.is_measured.get();
+        let measured = may_be_measured && self.begin_measured(header, body);
         let level = self.levels.borrow_mut().pop().unwrap_or_default();
         level.body.replace(std::mem::take(body));
         self.serve_at(&level, (lane, header), || {
             let answer = self.host.enter(|_| self.dispatch(header, &level));
             self.reply(lane, header, &level, answer);
         });
+        if measured {
+            self.end_measured();
+        }
         std::mem::swap(body, &mut level.body.borrow_mut());
         self.levels.borrow_mut().push(level);
     }
@@ -50,6 +56,9 @@ impl Session {
         level.flags.set(header.flags);
         let body = level.body.borrow();
         let mut reader = ValueReader::new(&body, &self.limits);
+        if header.flags.contains(Flags::MEASURED) {
+            Self::skip_weight(header.flags, &mut reader)?;
+        }
         self.take_releases(header.flags, &mut reader)?;
         let Some(call) = CallKind::from_number(header.number) else {
             let text = format!("unknown call number {}", header.number);
@@ -105,6 +114,7 @@ impl Session {
         if self.has_left() {
             return;
         }
+        self.switch(Activity::Marshalling);
         let mut buffers = self.take_buffers();
         let changes = self.find_changes(level).unwrap_or_else(|error| {
             answer = Err(error.into());
@@ -140,6 +150,9 @@ impl Session {
     }
 
     fn transmit(&self, lane: LaneNumber, header: &Header, buffers: &mut FrameBuffers) {
+        if self.is_measured() {
+            self.put_times(buffers);
+        }
         let frame = buffers.builder.finish(header.call, self.generation);
         let sent = frame.and_then(|frame| self.send_frame(lane, frame));
         if let Err(error) = sent {
@@ -177,6 +190,9 @@ impl Session {
     /// Begins a frame with the releases that are due.
     pub(super) fn begin(&self, buffers: &mut FrameBuffers, kind: FrameKind, number: u16) {
         buffers.builder.start(kind, number);
+        if self.is_measured() && matches!(kind, FrameKind::Reply | FrameKind::Failure) {
+            self.put_times(buffers);
+        }
         buffers.sent.clear();
         let mut remotes = self.tables.remotes.borrow_mut();
         if remotes.has_released() {

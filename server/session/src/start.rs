@@ -37,6 +37,7 @@ impl Session {
             argv: vec!["napi-hostd".to_owned()],
             debug: options.debug,
             keeps_calls: options.keeps_calls,
+            profile: options.profile,
             request_turn: Arc::new(move || {
                 if let Some(requests) = requests.upgrade() {
                     requests.request();
@@ -83,6 +84,7 @@ impl Session {
             by_wake_pipe: Cell::new(false),
             flush_retries: Cell::new(0),
             served: Cell::new(0),
+            is_measured: Cell::new(false),
             asked: Cell::new(0),
             _owner: owner,
         });

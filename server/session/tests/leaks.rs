@@ -174,6 +174,7 @@ fn session(addon: &str, alone: bool) {
             nested_threads: false,
             debug: false,
             keeps_calls: false,
+            profile: true,
             on_wake: None,
             hooks: Box::new(Hooks),
         });

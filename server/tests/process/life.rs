@@ -76,6 +76,7 @@ fn setup() -> ClientMessage {
         debug: false,
         keeps_calls: true,
         core_folder: None,
+        profile: false,
         confinement: None,
     })
 }

@@ -2,7 +2,7 @@
 
 use hostd_protocol::error::Result;
 use hostd_protocol::failure::Failure;
-use hostd_protocol::frame::{FrameBuilder, FrameKind, Header, read_releases};
+use hostd_protocol::frame::{FrameBuilder, FrameKind, Header, read_releases, read_weight};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
@@ -26,6 +26,7 @@ pub(crate) struct Command {
 impl Command {
     pub(crate) fn read(header: Header, body: &[u8]) -> Option<Self> {
         let mut reader = ValueReader::new(body, &Limits::DEFAULT);
+        read_weight(header.flags, &mut reader).ok()?;
         read_releases(header.flags, &mut reader, |_| Ok(())).ok()?;
         if reader.take_u32().ok()? != COMMAND {
             return None;

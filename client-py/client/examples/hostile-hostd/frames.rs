@@ -5,6 +5,7 @@ use hostd_protocol::error::{RemoteError, Result};
 use hostd_protocol::failure::Failure;
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::message::{self, Description, HostStats};
+use hostd_protocol::profile::{FunctionTimes, HostProfile};
 use hostd_protocol::value::{ClientKind, HostKind};
 
 use crate::heard::Shape;
@@ -75,6 +76,7 @@ impl Values<'_> {
             CallKind::Bulk => self.rows(is_large),
             CallKind::Describe => self.description(is_large),
             CallKind::Stats => message::write(&mut self.out, &HostStats::default()),
+            CallKind::Profile => self.profile(is_large),
             CallKind::Turn => {
                 let is_more = self.chance.one_in(4);
                 self.flag(is_more);
@@ -340,6 +342,36 @@ impl Values<'_> {
                 .put_bytes(&vec![0xFF; self.chance.below(1 << 12) as usize]);
         }
         message::write(&mut self.out, &description)
+    }
+
+    /// Figures that no host has: unknown functions, spans of no function, ends before begins.
+    fn profile(&mut self, is_large: bool) -> Result {
+        let count = self.chance.few() as usize * if is_large { 500 } else { 1 };
+        let functions = (0..count).map(|number| FunctionTimes {
+            name: if self.is_illegal && self.chance.one_in(8) {
+                self.chance.pick(TEXTS).into()
+            } else {
+                format!("napi_{number}")
+            },
+            calls: self.chance.draw(),
+            total: self.chance.draw(),
+            own: self.chance.draw(),
+        });
+        let functions = functions.collect();
+        let spans = (0..count).map(|_| {
+            let what = self.chance.below(u32::MAX) >> self.chance.below(32);
+            (what, self.chance.draw(), self.chance.draw())
+        });
+        let profile = HostProfile {
+            functions,
+            spans: spans.collect(),
+            collections: self.chance.draw(),
+            collecting: u64::MAX,
+            finalizers: u64::MAX,
+            finalizing: self.chance.draw(),
+            left: self.chance.below(3),
+        };
+        message::write(&mut self.out, &profile)
     }
 
     fn texts(&mut self, count: usize) -> Vec<String> {

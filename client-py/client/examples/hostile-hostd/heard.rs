@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::error::Result;
-use hostd_protocol::frame::{Flags, FrameKind, Header, read_denials, read_releases};
+use hostd_protocol::frame::{Flags, FrameKind, Header, read_denials, read_releases, read_weight};
 use hostd_protocol::ids::SlotId;
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
@@ -80,6 +80,7 @@ impl Held {
 
     fn read_values(&mut self, header: &Header, body: &[u8], shapes: &mut Vec<Shape>) -> Result {
         let mut reader = ValueReader::new(body, &Limits::DEFAULT);
+        read_weight(header.flags, &mut reader)?;
         read_releases(header.flags, &mut reader, |_| Ok(()))?;
         read_denials(header.flags, &mut reader)?;
         if header.flags.contains(Flags::WRITE_BACK) {

@@ -11,10 +11,11 @@ use hostd_protocol::carrier::socket::Outbox;
 use hostd_protocol::carrier::{HostEnd, Wake};
 use hostd_protocol::control::{HostMessage, LogLevel};
 use hostd_protocol::error::Result;
-use hostd_protocol::frame::{FrameBuilder, FrameKind, Header, read_releases};
+use hostd_protocol::frame::{FrameBuilder, FrameKind, Header, read_releases, read_weight};
 use hostd_protocol::ids::{CallId, Generation, HOME_LANE, LaneNumber, SlotId};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
+use hostd_protocol::profile::HostTimes;
 use hostd_protocol::value::{Token, ValueReader, ValueWriter};
 
 use crate::breach::{damaged, denials};
@@ -336,6 +337,15 @@ impl Host {
         manner: Manner,
         chance: &mut Chance,
     ) -> Result {
+        let is_reply = matches!(frame.kind(), FrameKind::Reply | FrameKind::Failure);
+        if chance.one_in(30) && (is_reply || manner == Manner::Illegal) {
+            frame.times(&HostTimes {
+                engine: chance.draw(),
+                addon: u64::MAX,
+                overhead: chance.draw(),
+                ..HostTimes::default()
+            });
+        }
         if chance.one_in(10) {
             let releases = self.releases(manner, chance);
             // A host that has no memory for them releases nothing.
@@ -481,6 +491,7 @@ fn containers(shapes: &[Shape]) -> u32 {
 /// The case and the manner that a call of `begin` names.
 fn begin(header: Header, body: &[u8]) -> Option<(u64, Manner)> {
     let mut reader = ValueReader::new(body, &Limits::DEFAULT);
+    read_weight(header.flags, &mut reader).ok()?;
     read_releases(header.flags, &mut reader, |_| Ok(())).ok()?;
     if reader.take_u32().ok()? != BEGIN {
         return None;

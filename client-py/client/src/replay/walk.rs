@@ -126,7 +126,7 @@ macro_rules! dispatch {
     };
     ($walker:ident, $call:ident, $part:ident) => {
         dispatch!($walker, $call, $part: Load Call Construct CallMethod Get Set Delete Has Keys Describe
-            RunScript Turn Release Stats Watch Iterate Next Coerce NewObject InstanceOf Settle CloseIterator
+            RunScript Turn Release Stats Profile Watch Iterate Next Coerce NewObject InstanceOf Settle CloseIterator
             IterateAsync Collect Follow RunStep LoadMore Extends Bulk Invoke RemoteGet RemoteSet RemoteHas
             RemoteKeys RemoteDelete RemoteStep WakeUp Settled Uncaught Released)
     };

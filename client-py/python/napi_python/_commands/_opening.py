@@ -161,6 +161,8 @@ def open_named(what: Named, options: argparse.Namespace, mode: Mode = "isolated"
 def given(options: argparse.Namespace, mode: Mode = "isolated") -> dict[str, Any]:
     """Returns the options of `load_addon` that the command line says."""
     found: dict[str, Any] = {"timeout": options.timeout, "start_timeout": options.start_timeout}
+    if "profile" in options:
+        found["profile"] = options.profile
     if mode == "isolated":
         found["sandbox"] = sandbox(options)
     else:

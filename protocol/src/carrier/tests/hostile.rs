@@ -20,7 +20,7 @@ pub(super) fn bad_headers() -> [[u8; HEADER_BYTES]; 5] {
     [
         [0xA5; HEADER_BYTES],
         with(4, 5),
-        with(5, 16),
+        with(5, 32),
         with(12, 8),
         with(3, 0x7F),
     ]

@@ -17,7 +17,7 @@ pub(crate) use super::row::Row;
 use super::status::{NapiResult, Status};
 use super::types::napi_env;
 use crate::env::{Cx, Env, flags};
-use crate::host;
+use crate::host::{self, profiler};
 
 /// Enters a function that refuses while an exception is pending or JavaScript cannot run.
 #[inline]
@@ -112,8 +112,8 @@ pub(crate) fn peek(
     }
 }
 
-/// Refuses the call, or remembers the caller so that the call works when made again, and notes it if
-/// recent calls are kept.
+/// Refuses the call, or remembers the caller so that the call works when made again, notes it if recent
+/// calls are kept, and measures it if a profile is made.
 #[cold]
 fn unusual(
     env: napi_env,
@@ -121,10 +121,13 @@ fn unusual(
     refuse: fn(&Env, &'static Row) -> Option<Status>,
     again: impl FnOnce() -> Status,
 ) -> Status {
-    match prepare(env, row, refuse) {
-        Some(status) => status,
-        None => noted(row, again),
+    if let Some(status) = prepare(env, row, refuse) {
+        return status;
     }
+    let measured = profiler::enter_function(row);
+    let status = noted(row, again);
+    profiler::leave_function(measured);
+    status
 }
 
 /// Makes a call, which is noted if recent ones are kept.

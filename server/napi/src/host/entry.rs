@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hostd_engine::{ElementType, FinalizerToken, JsResult, Runtime, Thrown, Value};
 
-use super::{Budget, Host, HostState, Origin, Settled};
+use super::{Budget, Host, HostState, Origin, Profiler, Settled};
 use crate::env::Env;
 use crate::env::finalizer::{Finalizer, Owner, TAG_FINALIZER};
 use crate::env::slots::{IdKind, pack};
@@ -364,6 +364,7 @@ impl HostState {
             if basic.is_empty() {
                 return;
             }
+            let _finalizers = self.profiler.as_deref().map(Profiler::finalizers);
             for token in basic {
                 self.run_token(&token);
             }
@@ -387,6 +388,7 @@ impl HostState {
 
     /// Runs the finalizers of everything that died until now.
     fn run_finalizers(&'static self) {
+        let mut finalizers = None;
         loop {
             self.note_finalized();
             let token = self.finalized.borrow_mut().pop_front();
@@ -394,6 +396,9 @@ impl HostState {
             if token.tag != TAG_FINALIZER {
                 self.hooks.finalized(self.rt, &token);
                 continue;
+            }
+            if finalizers.is_none() {
+                finalizers = self.profiler.as_deref().map(Profiler::finalizers);
             }
             self.run_token(&token);
         }
@@ -404,6 +409,9 @@ impl HostState {
         // It may be gone already: a removed wrap, a deleted reference.
         let finalizer = self.finalizers.borrow_mut().remove(id);
         let Some(finalizer) = finalizer else { return };
+        if let Some(profiler) = self.profiler.as_deref() {
+            profiler.count_finalizer();
+        }
         match self.env_by_id(finalizer.env) {
             Some(env) if self.is_basic(&finalizer) => {
                 env.with_basic_only(|| self.run_finalizer(&finalizer));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use hostd_engine::Options;
 
-use super::{Host, HostOptions, HostState, Inbox, NodeRuntime, OwnedHost, StartError, Uv};
+use super::{
+    Host, HostOptions, HostState, Inbox, NodeRuntime, OwnedHost, Profiler, StartError, Uv, profiler,
+};
 use crate::abi::frame::Frames;
 use crate::abi::owned::{self, Owned};
 use crate::abi::types::napi_node_version;
@@ -32,6 +34,9 @@ impl Host {
             memory_limit: options.memory_limit,
         };
         let engine = owned::engine(options_of_engine).map_err(StartError::Engine)?;
+        if options.profile {
+            engine.runtime().on_collection(profiler::collection);
+        }
         let state = Owned::new(HostState {
             rt: engine.runtime(),
             handles: RefCell::new(HandleStack::new()),
@@ -65,6 +70,7 @@ impl Host {
             envs: RefCell::new(Vec::new()),
             debug: options.debug.then(super::debug::Debug::new),
             recent: options.keeps_calls.then(super::recent::RecentRows::new),
+            profiler: options.profile.then(|| Box::new(Profiler::new())),
             hooks: options.hooks,
             node,
             argv: options.argv,

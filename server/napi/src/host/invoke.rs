@@ -137,7 +137,9 @@ impl HostState {
         let scope_floor = self.raise_scope_floor();
         let outer = self.swap_row(None);
         self.note_next();
+        let measured = self.measure_addon();
         let result = call();
+        self.measured(measured);
         self.swap_row(outer);
         if self.restore_scope_floor(scope_floor) {
             let text = "left a callback scope open, which ends the process in Node";

@@ -13,6 +13,7 @@ mod node_runtime;
 mod options;
 mod owned;
 pub(crate) mod pool;
+pub(crate) mod profiler;
 mod recent;
 mod round;
 mod settlement;
@@ -52,6 +53,9 @@ pub use node_runtime::{NodeRuntime, Settled};
 pub use options::{HostHooks, HostOptions, NodeVersion, Origin, StartError};
 pub use owned::OwnedHost;
 pub(crate) use pool::{Execution, Job, Ticket};
+pub use profiler::{
+    Activity, MeasuredFigures, MeasuredFunction, MeasuredSpan, MeasuredTimes, Occurrences, Profiler,
+};
 pub(crate) use round::Round;
 pub(crate) use uv::Uv;
 
@@ -98,6 +102,11 @@ pub(crate) fn last_caller(raw: napi_env) -> Option<Caller> {
 #[inline]
 pub(crate) fn caller(raw: napi_env) -> Option<Caller> {
     last_caller(raw).or_else(|| other_caller(raw))
+}
+
+/// Forgets the caller, so that the next function of Node-API looks for it.
+pub(crate) fn forget_caller() {
+    CALLER.set(None);
 }
 
 #[cold]
@@ -180,6 +189,8 @@ pub(crate) struct HostState {
     pub(crate) debug: Option<debug::Debug>,
     /// The functions that ran last, if they are kept.
     pub(crate) recent: Option<recent::RecentRows>,
+    /// What is measured for a profile, if that is on.
+    pub(crate) profiler: Option<Box<Profiler>>,
     pub(crate) hooks: Box<dyn HostHooks>,
     /// The Node around Node-API.
     pub(crate) node: Box<dyn NodeRuntime>,
@@ -222,6 +233,12 @@ impl Host {
     /// How long a thread that has nothing to do may sleep before it calls [`age`](Self::age).
     pub fn age_timeout(&self) -> Option<Duration> {
         self.state.rt.age_timeout()
+    }
+
+    /// What measures calls for a profile, if that is on.
+    #[inline]
+    pub fn profiler(&self) -> Option<&'static Profiler> {
+        self.state.profiler.as_deref()
     }
 
     /// Reports an uncaught error to the listeners of `process`, or if there is none to the embedder.

@@ -22,6 +22,8 @@ pub struct HostOptions {
     /// Whether the functions of Node-API that ran last are kept: see
     /// [`recent_calls`](crate::recent_calls).
     pub keeps_calls: bool,
+    /// Whether calls can be measured for a profile.
+    pub profile: bool,
     /// What the embedder is notified by.
     pub hooks: Box<dyn HostHooks>,
     /// How long the end waits for async work that runs and for async cleanup hooks.
@@ -40,6 +42,7 @@ impl HostOptions {
             node_version: NodeVersion::default(),
             debug: false,
             keeps_calls: false,
+            profile: false,
             hooks,
             grace: Duration::from_secs(1),
             request_turn: Arc::new(|| {}),

@@ -23,6 +23,7 @@ mod iterators;
 #[cfg(test)]
 mod lent;
 #[cfg(test)]
+mod profile;
 mod promise;
 #[cfg(test)]
 mod remote;

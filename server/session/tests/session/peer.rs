@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use hostd_protocol::calls::CallKind;
 use hostd_protocol::carrier::{ClientEnd, ClientLane, HostWaker, Interrupted, lane};
 use hostd_protocol::failure::Failure;
-use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, Header, read_releases};
+use hostd_protocol::frame::{Flags, FrameBuilder, FrameKind, Header, read_releases, read_times};
 use hostd_protocol::ids::{CallId, Generation, SlotId};
 use hostd_protocol::lent::Release;
 use hostd_protocol::limits::Limits;
+use hostd_protocol::profile::{HostProfile, HostTimes};
 use hostd_protocol::value::{ValueReader, ValueWriter};
 use hostd_session::{Closer, Ended, Session, SessionHooks, SessionOptions};
 
@@ -50,6 +51,10 @@ pub(crate) struct Peer {
     pub(crate) changes: Vec<String>,
     /// The next frame begins with a write-back block.
     pub(crate) write_back: bool,
+    /// Frames are to be measured, and stand for so many; zero if not.
+    pub(crate) weight: u32,
+    /// The times that came with replies.
+    pub(crate) times: Vec<HostTimes>,
 }
 
 /// A reply or failure, as text.
@@ -94,6 +99,7 @@ impl Peer {
                     nested_threads: false,
                     debug: false,
                     keeps_calls: false,
+                    profile: true,
                     on_wake: None,
                     hooks: Box::new(Hooks),
                 };
@@ -119,6 +125,8 @@ impl Peer {
             released: Vec::new(),
             changes: Vec::new(),
             write_back: false,
+            weight: 0,
+            times: Vec::new(),
         }
     }
 
@@ -176,6 +184,7 @@ impl Peer {
         let limits = self.limits;
         let kind = respond(self, &asked, &mut ValueWriter::new(&mut body, &limits));
         self.builder.start(kind, header.number);
+        self.measure();
         if std::mem::take(&mut self.write_back) {
             self.builder.write_back();
         }
@@ -188,6 +197,12 @@ impl Peer {
         self.lane.notify();
     }
 
+    fn measure(&mut self) {
+        if self.weight != 0 {
+            self.builder.measure(self.weight);
+        }
+    }
+
     /// Sends a frame of any kind.
     pub(crate) fn send(
         &mut self,
@@ -198,6 +213,7 @@ impl Peer {
         let id = self.call;
         self.call = id.next();
         self.builder.start(kind, number);
+        self.measure();
         if std::mem::take(&mut self.write_back) {
             self.builder.write_back();
         }
@@ -275,6 +291,8 @@ impl Peer {
 
     fn front<'a>(&mut self, header: &Header, body: &'a [u8]) -> ValueReader<'a> {
         let mut reader = ValueReader::new(body, &self.limits);
+        let times = read_times(header.flags, &mut reader).expect("times");
+        self.times.extend(times);
         read_releases(header.flags, &mut reader, |release| {
             let Release {
                 id,
@@ -457,6 +475,12 @@ fn reply_text(call: CallKind, reader: &mut ValueReader<'_>) -> String {
             let description: hostd_protocol::message::Description =
                 hostd_protocol::message::read(reader).unwrap();
             format!("{description:?}")
+        }
+        CallKind::Profile => {
+            let profile: HostProfile = hostd_protocol::message::read(reader).expect("a profile");
+            let functions = profile.functions.iter();
+            let functions = functions.map(|it| format!("{}:{}", it.name, it.calls));
+            functions.collect::<Vec<_>>().join(" ")
         }
         CallKind::Stats => {
             let stats: hostd_protocol::message::HostStats =
