@@ -19,6 +19,10 @@ use crate::record::RecordOptions;
 use crate::{ClientError, Conversation, background};
 
 /// How a host is started, watched and replaced.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct HostConfig {
     /// The `napi-hostd` executable.
     pub binary: PathBuf,
