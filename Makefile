@@ -41,7 +41,7 @@ test: rust-test python-test ## Runs every test: Rust, Python, conformance with N
 
 check: rust-check python-check ## Formatting, lints, types, stubs, documentation, architecture.
 
-bench: package addons $(WORK)/npm ## Measures against Node in process: tables of rows and of curves; draws docs/benchmark.svg and docs/scaling.svg.
+bench: package addons $(WORK)/npm ## Measures against Node in process: tables of rows, targets and curves; writes docs/benchmark.md and its picture, and docs/scaling.svg.
 	$(BIN)/python tests/bench/bench.py docs/benchmark.svg
 	$(BIN)/python tests/bench/curves.py docs/scaling.svg
 

@@ -5,7 +5,8 @@ noisy machine disturbs all of them alike; the single functions take so little th
 five short passes over them, both on one CPU, and the median is that of forty-five. Look at the
 ratios, never at times of different runs.
 
-`.venv/bin/python tests/bench/bench.py docs/benchmark.svg` draws the rows of `DRAWN` as well.
+`.venv/bin/python tests/bench/bench.py docs/benchmark.svg` draws the rows of `DRAWN` as well, and
+writes the targets to docs/benchmark.md.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import idle
 import measure
 import memory
 import napi_python
 import packages
+import parts
 import picture
 import pool
+import targets
 import turns
 from measure import (
     ADDON,
@@ -95,16 +99,12 @@ OTHERS = [
 #: how often a pass calls a function, and how many passes a round has
 LOOP = 4000
 PASSES = 5
-
+#: how often idle processes are measured, which takes ten seconds
+IDLE_ROUNDS = 2
 
 #: the rows of the picture
 DRAWN = [*ROWS, "bytes-64", "bytes-64-pool", "made-1", "changed", "text-1", "blake3", "blake3-pool"]
 DRAWN += ["lz4", "awaited", "gathered", "start"]
-
-
-def double(x: int) -> int:
-    """Is the callback of the benchmark."""
-    return x * 2
 
 
 def python_rows(addon: Addon) -> dict[str, Run]:
@@ -136,7 +136,7 @@ def python_rows(addon: Addon) -> dict[str, Run]:
 
     def run_callback(times: int) -> None:
         for _ in range(times):
-            call(double, 21)
+            call(parts.double, 21)
 
     def run_list(times: int) -> None:
         for _ in range(times):
@@ -232,7 +232,7 @@ def main(rounds: int, svg: Path | None) -> None:
     lanes = addons["lanes"]
     node, floor = start_node(), Measured(*FLOOR)
     runs = {system: python_rows(addon) for system, addon in addons.items()}
-    idle = resident(host(lanes).pid)
+    resting = resident(host(lanes).pid)
     floor.ask("1000")
     samples, closing = Samples(), contextlib.ExitStack()
     note = samples.note
@@ -272,12 +272,13 @@ def main(rounds: int, svg: Path | None) -> None:
         note("start", "node", node_start())
         packages.measure(samples, folders)
         pools.measure(samples)
+        parts.measure(samples)
     crash = load_addon(CRASH, restart="on-crash")
     for _ in range(ROUNDS):
         raised, ready = crash_times(crash)
         note("crash", "lanes", raised)
         note("ready", "lanes", ready)
-    note("idle", "lanes", idle)
+    note("idle", "lanes", resting)
     note("idle", "node", node.ask("memory 0"))
     single = subprocess.run(
         [sys.executable, __file__, "--one-cpu"], check=True, capture_output=True, text=True
@@ -288,10 +289,15 @@ def main(rounds: int, svg: Path | None) -> None:
     closing.close()
     node.close()
     floor.close()
+    for _ in range(IDLE_ROUNDS):
+        idle.measure(samples)
     median = samples.medians()
     report(median)
+    rows = targets.all_targets(FUNCTIONS)
+    sys.stdout.write(f"\n{targets.table(rows, median)}")
     if svg is not None:
         svg.write_text(picture.drawing([(row, titles()[row]) for row in DRAWN], median))
+        svg.with_suffix(".md").write_text(targets.page(rows, median), encoding="utf-8")
 
 
 def titles() -> dict[str, str]:
