@@ -422,6 +422,29 @@ def test_recording_stops_at_its_limit(record: Path, caplog: pytest.LogCaptureFix
     assert found["same"] is False
 
 
+def test_disk_that_is_full_leaves_a_record_that_can_be_read(record: Path) -> None:
+    script = f"""if True:
+        import os, resource
+        from napi_python import load_addon
+
+        with load_addon({str(addon_path("bench"))!r}, record={str(record)!r}) as addon:
+            assert addon.add(1, 2) == 3
+            limit = os.stat({str(record)!r}).st_size + 1000
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            # A part of this fits.
+            assert addon.sumBuffer(bytes(50_000)) == 0
+            assert addon.add(2, 2) == 4
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "stopped: cannot write" in done.stderr
+    assert "add(int, int)" in calls(record)
+    found = replay(record)[1]
+    assert found["played"] == 2
+    assert found["failure"] is None
+
+
 def test_record_without_values(record: Path) -> None:
     with load_addon(addon_path("crash"), record=Recording(record, values=False)) as addon:
         addon.printError("secret-of-mine")

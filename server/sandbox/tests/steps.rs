@@ -429,6 +429,7 @@ fn crash_is_written_down() {
         status,
         ..,
         registers,
+        _,
     ] = layout.fields;
     assert!(word(&bytes, maps) > 100);
     assert!(word(&bytes, status) > 100);

@@ -39,6 +39,8 @@ pub(crate) struct Recorder {
 #[derive(Debug)]
 struct Output {
     file: File,
+    /// Bytes of the entries that are whole.
+    length: u64,
     /// Bytes that may still be written.
     left: u64,
 }
@@ -67,14 +69,15 @@ impl Recorder {
             // It may have been removed already.
             let _ = fs::remove_file(record.file(former));
         }
-        let left = record.limit.saturating_sub(bytes.len() as u64);
+        let length = bytes.len() as u64;
+        let left = record.limit.saturating_sub(length);
         Ok(Self {
             path,
             began: Instant::now(),
             values: record.values,
             events,
             is_stopped: AtomicBool::new(false),
-            out: Mutex::new(Output { file, left }),
+            out: Mutex::new(Output { file, length, left }),
         })
     }
 
@@ -136,8 +139,15 @@ impl Recorder {
             time,
         );
         match write_whole(&out.file, [&head, name, header, body]) {
-            Ok(()) => out.left -= bytes,
-            Err(error) => self.stop(out, &format!("cannot write: {error}")),
+            Ok(()) => {
+                out.left -= bytes;
+                out.length += bytes;
+            }
+            Err(error) => {
+                // What follows a part of an entry cannot be read; if this fails, the record ends there.
+                let _ = out.file.set_len(out.length);
+                self.stop(out, &format!("cannot write: {error}"));
+            }
         }
     }
 
@@ -217,7 +227,7 @@ fn create(path: &Path) -> io::Result<File> {
         Err(_) => {}
     }
     OpenOptions::new()
-        .write(true)
+        .append(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
