@@ -115,25 +115,9 @@ fn copy_data(mut source: &File, mut target: &File) -> io::Result<()> {
 mod tests {
     use std::io::{Seek as _, Write as _};
     use std::os::unix::fs::{MetadataExt as _, symlink};
-    use std::sync::Mutex;
-
-    use hostd_protocol::frame::Header;
 
     use super::*;
-    use crate::events::OutputStream;
-    use crate::report::ExitReport;
-
-    #[derive(Default)]
-    struct Log(Mutex<Vec<String>>);
-
-    impl HostEvents for Log {
-        fn output(&self, _: OutputStream, _: &[u8]) {}
-        fn log(&self, _: LogLevel, _: &str, message: &str) {
-            self.0.lock().unwrap().push(message.to_owned());
-        }
-        fn died(&self, _: &ExitReport) {}
-        fn notice(&self, _: Header, _: &[u8]) {}
-    }
+    use crate::events::LoggedMessages;
 
     #[test]
     fn file_is_kept_with_its_holes_and_the_folder_removed() {
@@ -146,7 +130,10 @@ mod tests {
         core.seek(io::SeekFrom::Start(64 << 20)).unwrap();
         core.write_all(b"end").unwrap();
         let path = folder.folder.path().to_owned();
-        assert_eq!(folder.keep(&Log::default()), Some(target.clone()));
+        assert_eq!(
+            folder.keep(&LoggedMessages::default()),
+            Some(target.clone())
+        );
         let kept = fs::read(&target).unwrap();
         assert!(kept.starts_with(b"begin") && kept.ends_with(b"end"));
         assert_eq!(kept.len(), (64 << 20) + 3);
@@ -173,7 +160,7 @@ mod tests {
             0,
         )
         .unwrap();
-        assert_eq!(folder.keep(&Log::default()), None);
+        assert_eq!(folder.keep(&LoggedMessages::default()), None);
         assert!(!target.exists());
         assert_eq!(fs::read(&secret).unwrap(), b"of the user");
     }
@@ -184,7 +171,7 @@ mod tests {
         let target = parent.path().join("missing").join("kept");
         let folder = CoreFolder::new(target).unwrap();
         fs::write(folder.folder.path().join("core"), "text").unwrap();
-        let log = Log::default();
+        let log = LoggedMessages::default();
         assert_eq!(folder.keep(&log), None);
         assert!(log.0.lock().unwrap()[0].starts_with("cannot write the core file "));
     }

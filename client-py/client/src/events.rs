@@ -51,3 +51,18 @@ impl fmt::Debug for dyn HostEvents {
         f.write_str("HostEvents")
     }
 }
+
+/// Keeps the messages that are logged, for tests.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct LoggedMessages(pub(crate) std::sync::Mutex<Vec<String>>);
+
+#[cfg(test)]
+impl HostEvents for LoggedMessages {
+    fn output(&self, _: OutputStream, _: &[u8]) {}
+    fn log(&self, _: LogLevel, _: &str, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+    fn died(&self, _: &ExitReport) {}
+    fn notice(&self, _: Header, _: &[u8]) {}
+}

@@ -244,29 +244,14 @@ pub(crate) fn kill(process: &Process) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use hostd_protocol::frame::Header;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::events::{HostEvents, OutputStream};
-    use crate::report::ExitReport;
-
-    #[derive(Default)]
-    struct Log(Mutex<Vec<String>>);
-
-    impl HostEvents for Log {
-        fn output(&self, _: OutputStream, _: &[u8]) {}
-        fn log(&self, _: LogLevel, _: &str, message: &str) {
-            self.0.lock().unwrap().push(message.to_owned());
-        }
-        fn died(&self, _: &ExitReport) {}
-        fn notice(&self, _: Header, _: &[u8]) {}
-    }
+    use crate::events::{HostEvents, LoggedMessages};
 
     #[test]
     fn missing_shared_memory_falls_back_and_is_logged_once() {
-        let log = Arc::new(Log::default());
+        let log = Arc::new(LoggedMessages::default());
         let mut options = HostConfig::new(
             "/nowhere".into(),
             "x.node".into(),

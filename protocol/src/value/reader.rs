@@ -255,6 +255,14 @@ impl<'a> ValueReader<'a> {
     /// Reads over one value with everything in it, without recursion. Shows each token but the keys of
     /// an error's own properties, in order.
     pub fn walk(&mut self, mut each: impl FnMut(&Token<'a>)) -> Result {
+        self.try_walk(|_, token| {
+            each(token);
+            Ok(())
+        })
+    }
+
+    /// As [`Self::walk`], until an error; also gives the place where each token begins.
+    pub fn try_walk(&mut self, mut each: impl FnMut(usize, &Token<'a>) -> Result) -> Result {
         // What is left to read per level; an error is read as its five values, then as its pairs.
         let mut levels: Vec<(u64, bool)> = vec![(1, false)];
         while let Some((left, error)) = levels.last_mut() {
@@ -271,8 +279,9 @@ impl<'a> ValueReader<'a> {
                 continue;
             }
             *left -= 1;
+            let at = self.position();
             let token = self.next()?;
-            each(&token);
+            each(at, &token)?;
             match token {
                 Token::Array { count, .. } | Token::Set { count, .. } => {
                     levels.push((u64::from(count), false));

@@ -132,7 +132,7 @@ macro_rules! dispatch {
     };
 }
 
-impl<'a> Walker<'a> {
+impl Walker<'_> {
     fn request(&mut self, call: CallKind) -> Result {
         // These name an object by a bare id.
         match call {
@@ -219,11 +219,10 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn token(&mut self) -> Result<Token<'a>> {
-        let at = self.reader.position();
-        let token = self.reader.next()?;
+    /// Notes the ids of a token that begins at this place.
+    fn token(&mut self, at: usize, token: &Token<'_>) -> Result {
         let (own, theirs) = self.spaces();
-        match token {
+        match *token {
             Token::Own(id) => self.note(at + 1, theirs, id.get(), Counts::Back),
             Token::Lent { id, kind, class } => {
                 self.note(at + 1, own, id.get(), Counts::Lent);
@@ -245,38 +244,15 @@ impl<'a> Walker<'a> {
             }
             _ => {}
         }
-        Ok(token)
+        Ok(())
     }
 
-    /// Reads over one value with everything in it, without recursion.
+    /// Reads over one value with everything in it.
     fn whole_value(&mut self) -> Result {
-        let mut levels: Vec<(u64, bool)> = vec![(1, false)];
-        while let Some((left, error)) = levels.last_mut() {
-            if *left == 0 {
-                if *error {
-                    *error = false;
-                    *left = u64::from(self.reader.own_fields()?) * 2;
-                } else {
-                    levels.pop();
-                    if !levels.is_empty() {
-                        self.reader.leave();
-                    }
-                }
-                continue;
-            }
-            *left -= 1;
-            match self.token()? {
-                Token::Array { count, .. } | Token::Set { count, .. } => {
-                    levels.push((u64::from(count), false));
-                }
-                Token::Object { count, .. } | Token::Map { count, .. } => {
-                    levels.push((u64::from(count) * 2, false));
-                }
-                Token::Error { .. } => levels.push((5, true)),
-                _ => {}
-            }
-        }
-        Ok(())
+        let mut reader = self.reader.clone();
+        let walked = reader.try_walk(|at, token| self.token(at, token));
+        self.reader = reader;
+        walked
     }
 }
 
